@@ -1,0 +1,1 @@
+#include <chaise/iops.hpp>
