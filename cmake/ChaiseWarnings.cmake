@@ -1,0 +1,18 @@
+# Warnings of our own builds (CHAISE_DEVELOPER); who consumes the library never sees them.
+#
+# The list is for GCC 12, the reference; clang knows all of these names. A false positive is switched off here, by
+# name, with the number of its GCC bug.
+set(CHAISE_WARNINGS
+  -Wall -Wextra -Wpedantic
+  -Wconversion -Wsign-conversion -Wshadow
+  -Wnon-virtual-dtor -Woverloaded-virtual -Wold-style-cast -Wcast-align -Wnull-dereference
+  -Wextra-semi -Wundef -Wvla)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  list(APPEND CHAISE_WARNINGS -Wduplicated-cond -Wlogical-op)
+endif()
+
+# GCC's manual on -fsanitize: sanitizers raise the rate of false positives, "we recommend against combining -Werror
+# and the use of sanitizers". Plain builds have the same warnings as errors.
+if(NOT CHAISE_SANITIZE)
+  list(APPEND CHAISE_WARNINGS -Werror)
+endif()
