@@ -2,12 +2,14 @@
 
 include(ChaiseWarnings)
 
-# The sloppiness is what ccache asks for where precompiled headers are used (see chaise_test).
+# The sloppiness is what ccache asks for where precompiled headers are used (see chaise_test); the base directory lets
+# a second clone find what the first one compiled.
 find_program(CCACHE_PROGRAM ccache)
 mark_as_advanced(CCACHE_PROGRAM)
 if(CCACHE_PROGRAM AND PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER
-    ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_NOHASHDIR=1 ${CCACHE_PROGRAM})
+    ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}
+    CCACHE_NOHASHDIR=1 ${CCACHE_PROGRAM})
 endif()
 
 function(chaise_compile_options target)
@@ -57,7 +59,8 @@ function(chaise_test)
   if(NOT T_NO_MAIN)
     target_link_libraries(${target} PRIVATE chaise_catch_main)
     target_precompile_headers(${target} REUSE_FROM chaise_catch_main)
-    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess -Wno-invalid-pch>)
+    set_target_properties(${target} PROPERTIES PCH_WARN_INVALID OFF)
+    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
   endif()
   add_test(NAME ${T_NAME} COMMAND ${target})
   set_tests_properties(${T_NAME} PROPERTIES LABELS "${T_LABEL}" TIMEOUT 300)
