@@ -191,7 +191,9 @@ DecodedFrameInfo decode_request_frame_info(const RawFrameInfo& raw) noexcept {
     return result;
 }
 
-double decode_server_duration_us(std::uint16_t encoded) noexcept { return std::pow(static_cast<double>(encoded), 1.74) / 2; }
+double decode_server_duration_us(std::uint16_t encoded) noexcept {
+    return std::pow(static_cast<double>(encoded), 1.74) / 2;
+}
 
 std::uint16_t encode_server_duration_us(double microseconds) noexcept {
     constexpr double cap = 120125042.0;
