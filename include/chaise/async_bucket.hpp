@@ -1,0 +1,281 @@
+#pragma once
+
+/// \file
+/// The operations, declared once in BasicBucket<Face>, and the raw face, AsyncBucket.
+///
+/// A Face turns an AsyncResult into what its users like; some forty lines bring another framework:
+/// `template <class T, class... Extra> auto wrap(AsyncResult<T>, Extra&&...)`.
+
+#include <chaise/async_result.hpp>
+#include <chaise/bucket_options.hpp>
+#include <chaise/iops.hpp>
+#include <chaise/options.hpp>
+#include <chaise/result.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace chaise {
+
+namespace detail {
+
+/// A bucket's share of its core, and the operations as the engine starts them.
+class BucketHandle {
+public:
+    BucketHandle(std::unique_ptr<IOPS> iops, std::string_view connection_string, const BucketOptions& options);
+    BucketHandle(BucketHandle&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+    BucketHandle& operator=(BucketHandle&& other) noexcept {
+        std::swap(core_, other.core_);
+        return *this;
+    }
+    ~BucketHandle();
+
+    [[nodiscard]] AsyncResult<ValueResult> get(std::string_view key, const GetOptions& options);
+    [[nodiscard]] AsyncResult<ValueResult> get_and_touch(std::string_view key, Expiry expiry,
+                                                         const GetAndTouchOptions& options);
+    [[nodiscard]] AsyncResult<OperationResult> store(OperationKind kind, std::string_view key, std::string_view value,
+                                                     const StoreOptions& options);
+    [[nodiscard]] AsyncResult<OperationResult> concat(OperationKind kind, std::string_view key, std::string_view value,
+                                                      const ConcatOptions& options);
+    [[nodiscard]] AsyncResult<OperationResult> remove(std::string_view key, const RemoveOptions& options);
+    [[nodiscard]] AsyncResult<OperationResult> touch(std::string_view key, Expiry expiry, const TouchOptions& options);
+    [[nodiscard]] AsyncResult<ValueResult> counter(std::string_view key, const CounterOptions& options);
+    [[nodiscard]] AsyncResult<StatsResult> stats(std::string_view group, const StatsOptions& options);
+    [[nodiscard]] AsyncResult<VersionResult> version(const ServerOptions& options);
+    [[nodiscard]] AsyncResult<OperationResult> server(OperationKind kind, const ServerOptions& options);
+    [[nodiscard]] AsyncResult<OperationResult> close();
+    void on_unobserved(std::function<void(const Error&)> handler);
+    [[nodiscard]] IOPS& iops() const noexcept;
+    [[nodiscard]] bool connected() const noexcept;
+
+private:
+    Core* core_;
+};
+
+/// An argument that the face gets, not options in disguise.
+template <class Extra, class Options>
+concept FaceArgument = !std::is_convertible_v<Extra&&, Options>;
+
+}  // namespace detail
+
+/// Every operation of a bucket. Each is started by the call, in the order of the calls, and gives what the face says.
+///
+/// - `key`: 1 to 250 bytes. Keys and values are copied or sent before the call returns.
+/// - No operation throws: errors, also those found before anything is sent, come through the result.
+/// - Operations issued before the bucket is connected wait, with their timeout running.
+/// - Operations in flight on one key complete in the order of issue.
+///
+/// Thread rule: the loop's thread only. Destroying the bucket closes it without waiting; consumers that still wait
+/// get `errc::shutdown` on the loop's next turn.
+template <class Face>
+class BasicBucket {
+public:
+    BasicBucket(Face face, std::unique_ptr<IOPS> iops, std::string_view connection_string,
+                const BucketOptions& options = {})
+        : face_(std::move(face)), handle_(std::move(iops), connection_string, options) {}
+
+    /// The document's value. Errors: document_not_found (unless quiet), timeouts, and those common to all operations.
+    template <class... Extra>
+    auto get(std::string_view key, GetOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.get(key, options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<GetOptions> Extra>
+    auto get(std::string_view key, Extra&& extra) {
+        return get(key, GetOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// The document's value, and sets its expiry. Not repeated after a lost connection.
+    template <class... Extra>
+    auto get_and_touch(std::string_view key, Expiry expiry, GetAndTouchOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.get_and_touch(key, expiry, options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<GetAndTouchOptions> Extra>
+    auto get_and_touch(std::string_view key, Expiry expiry, Extra&& extra) {
+        return get_and_touch(key, expiry, GetAndTouchOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// Stores the document, whether it exists or not. Errors: cas_mismatch, and document_not_found if a CAS was given
+    /// and there is no document; value_too_large.
+    template <class... Extra>
+    auto upsert(std::string_view key, std::string_view value, UpsertOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.store(detail::OperationKind::upsert, key, value, options),
+                          std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<UpsertOptions> Extra>
+    auto upsert(std::string_view key, std::string_view value, Extra&& extra) {
+        return upsert(key, value, UpsertOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// Stores a new document. Errors: document_exists, value_too_large.
+    template <class... Extra>
+    auto insert(std::string_view key, std::string_view value, InsertOptions options = {}, Extra&&... extra) {
+        const StoreOptions store{.cas = 0, .expiry = options.expiry, .flags = options.flags, .timeout = options.timeout};
+        return face_.wrap(handle_.store(detail::OperationKind::insert, key, value, store),
+                          std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<InsertOptions> Extra>
+    auto insert(std::string_view key, std::string_view value, Extra&& extra) {
+        return insert(key, value, InsertOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// Stores a document that exists. Errors: document_not_found, cas_mismatch, value_too_large.
+    template <class... Extra>
+    auto replace(std::string_view key, std::string_view value, ReplaceOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.store(detail::OperationKind::replace, key, value, options),
+                          std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<ReplaceOptions> Extra>
+    auto replace(std::string_view key, std::string_view value, Extra&& extra) {
+        return replace(key, value, ReplaceOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// Adds bytes behind the value. Errors: document_not_found, cas_mismatch, value_too_large.
+    template <class... Extra>
+    auto append(std::string_view key, std::string_view value, ConcatOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.concat(detail::OperationKind::append, key, value, options),
+                          std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<ConcatOptions> Extra>
+    auto append(std::string_view key, std::string_view value, Extra&& extra) {
+        return append(key, value, ConcatOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// Adds bytes in front of the value.
+    template <class... Extra>
+    auto prepend(std::string_view key, std::string_view value, ConcatOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.concat(detail::OperationKind::prepend, key, value, options),
+                          std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<ConcatOptions> Extra>
+    auto prepend(std::string_view key, std::string_view value, Extra&& extra) {
+        return prepend(key, value, ConcatOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// Removes the document. Errors: document_not_found (unless quiet), cas_mismatch.
+    template <class... Extra>
+    auto remove(std::string_view key, RemoveOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.remove(key, options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<RemoveOptions> Extra>
+    auto remove(std::string_view key, Extra&& extra) {
+        return remove(key, RemoveOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// Adds to a number that is stored as decimal text; ValueResult::counter() is the new number. Errors:
+    /// document_not_found (without `initial`), delta_invalid (the value is no number).
+    template <class... Extra>
+    auto counter(std::string_view key, CounterOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.counter(key, options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<CounterOptions> Extra>
+    auto counter(std::string_view key, Extra&& extra) {
+        return counter(key, CounterOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// Sets the document's expiry; `Expiry{}` is never.
+    template <class... Extra>
+    auto touch(std::string_view key, Expiry expiry, TouchOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.touch(key, expiry, options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<TouchOptions> Extra>
+    auto touch(std::string_view key, Expiry expiry, Extra&& extra) {
+        return touch(key, expiry, TouchOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// A round trip to the server, after everything that was sent before it.
+    template <class... Extra>
+    auto noop(ServerOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.server(detail::OperationKind::noop, options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<ServerOptions> Extra>
+    auto noop(Extra&& extra) {
+        return noop(ServerOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// Statistics; `group` as the server knows it ("settings", "items", …), empty: the general ones. Errors:
+    /// document_not_found for a group that the server does not know.
+    template <class... Extra>
+    auto stats(std::string_view group = {}, StatsOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.stats(group, options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<StatsOptions> Extra>
+    auto stats(std::string_view group, Extra&& extra) {
+        return stats(group, StatsOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// The servers' versions.
+    template <class... Extra>
+    auto version(ServerOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.version(options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<ServerOptions> Extra>
+    auto version(Extra&& extra) {
+        return version(ServerOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// Deletes every document on the server. Errors: unsupported_operation unless `enable_flush` is set.
+    template <class... Extra>
+    auto flush(ServerOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.server(detail::OperationKind::flush, options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<ServerOptions> Extra>
+    auto flush(Extra&& extra) {
+        return flush(ServerOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// Tells when the bucket is connected (it connects by itself), or why the attempt failed; may be called as often
+    /// as one likes, and again after a failure. Errors: not_connected, host_not_found, authentication_failure,
+    /// protocol_error, timeout_before_send, each naming the host.
+    template <class... Extra>
+    auto connect(ServerOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.server(detail::OperationKind::connect, options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<ServerOptions> Extra>
+    auto connect(Extra&& extra) {
+        return connect(ServerOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// Ends every operation with `errc::shutdown` on the next turn and closes the connections; the result comes last.
+    /// Operations started later end with `errc::shutdown`, too. May be called again.
+    template <class... Extra>
+    auto close(Extra&&... extra) {
+        return face_.wrap(handle_.close(), std::forward<Extra>(extra)...);
+    }
+
+    /// All sessions are ready now.
+    [[nodiscard]] bool connected() const noexcept { return handle_.connected(); }
+    /// Hears errors of operations that nobody consumes. Default: one line on standard error.
+    void on_unobserved(std::function<void(const Error&)> handler) { handle_.on_unobserved(std::move(handler)); }
+    [[nodiscard]] Face& face() noexcept { return face_; }
+
+private:
+    Face face_;
+    detail::BucketHandle handle_;
+};
+
+/// The raw face: operations give their AsyncResult.
+struct RawFace {
+    template <class T>
+    AsyncResult<T> wrap(AsyncResult<T> operation) {
+        return operation;
+    }
+};
+
+/// The bucket of callback-style loops and of one's own coroutine types (seed: AsyncBucket).
+class AsyncBucket : public BasicBucket<RawFace> {
+public:
+    /// On a loop of chaise's (`EpollLoop`, `SimWorld`). Connecting begins at once, on the loop.
+    /// \throws InvalidError, ArgumentError, NotSupportedError for the connection string and the options.
+    template <Loop L>
+    AsyncBucket(L& loop, std::string_view connection_string, const BucketOptions& options = {})
+        : AsyncBucket(loop.make_iops(), connection_string, options) {}
+    /// On a handle on any loop.
+    AsyncBucket(std::unique_ptr<IOPS> iops, std::string_view connection_string, const BucketOptions& options = {})
+        : BasicBucket(RawFace{}, std::move(iops), connection_string, options) {}
+};
+
+}  // namespace chaise

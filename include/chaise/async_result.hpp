@@ -1,0 +1,295 @@
+#pragma once
+
+/// \file
+/// AsyncResult: the handle of an operation that has been started, and the awaitable layer.
+
+#include <chaise/detail/slot.hpp>
+#include <chaise/error.hpp>
+#include <chaise/expected.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <functional>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <type_traits>
+#include <utility>
+
+namespace chaise {
+
+namespace detail {
+
+/// Where an awaiting coroutine receives its outcome: in its own frame, by address.
+template <class T>
+class AwaiterBase {
+public:
+    explicit AwaiterBase(Slot* slot) noexcept : slot_(slot) {}
+    AwaiterBase(const AwaiterBase&) = delete;
+    AwaiterBase& operator=(const AwaiterBase&) = delete;
+    ~AwaiterBase() {
+        if (state_ == State::result) value_.~T();
+    }
+
+    [[nodiscard]] bool await_ready() {
+        if (!slot_) throw_no_operation();
+        if (slot_->outcome == Outcome::none) return false;
+        require_no_consumer(*slot_);
+        slot_->consumer = Consumer::await;
+        if (slot_->outcome == Outcome::result) {
+            T* result = std::launder(reinterpret_cast<T*>(slot_->storage));
+            ::new (static_cast<void*>(&value_)) T(std::move(*result));
+            result->~T();
+            state_ = State::result;
+        } else {
+            take_error(*std::unique_ptr<Error>(std::exchange(slot_->error, nullptr)));
+        }
+        slot_->outcome = Outcome::none;
+        return true;
+    }
+    void await_suspend(std::coroutine_handle<> handle) {
+        handle_ = handle;
+        attach(*slot_, Consumer::await, &AwaiterBase::arrive, this);
+    }
+
+protected:
+    enum class State : std::uint8_t { waiting, result, error };
+
+    [[noreturn]] static void throw_no_operation();
+
+    State state_ = State::waiting;
+    union {
+        T value_;
+    };
+    Error error_;
+
+private:
+    void take_error(Error& error) noexcept {
+        error_ = std::move(error);
+        state_ = State::error;
+    }
+    static void arrive(Slot& slot, void* result, Error* error) {
+        auto& self = *static_cast<AwaiterBase*>(slot.context);
+        if (result) {
+            ::new (static_cast<void*>(&self.value_)) T(std::move(*static_cast<T*>(result)));
+            self.state_ = State::result;
+        } else if (error) {
+            self.take_error(*error);
+        } else {
+            return unowned(slot);  // the loop is gone: the coroutine is its owner's to destroy
+        }
+        std::coroutine_handle<> handle = self.handle_;
+        unowned(slot);
+        handle.resume();
+    }
+
+    Slot* slot_;
+    std::coroutine_handle<> handle_;
+};
+
+template <class T>
+void AwaiterBase<T>::throw_no_operation() {
+    throw std::logic_error("chaise: co_await on an AsyncResult that refers to no operation");
+}
+
+/// `co_await op`: T, or the exception of the error's class.
+template <class T>
+class Awaiter : public AwaiterBase<T> {
+public:
+    using AwaiterBase<T>::AwaiterBase;
+    [[nodiscard]] T await_resume() {
+        if (this->state_ != AwaiterBase<T>::State::result) throw_error(std::move(this->error_));
+        return std::move(this->value_);
+    }
+};
+
+/// `co_await op.as_expected()`
+template <class T>
+class ExpectedAwaiter : public AwaiterBase<T> {
+public:
+    using AwaiterBase<T>::AwaiterBase;
+    [[nodiscard]] Expected<T, Error> await_resume() {
+        if (this->state_ != AwaiterBase<T>::State::result) return Unexpected<Error>(std::move(this->error_));
+        return std::move(this->value_);
+    }
+};
+
+/// A consumer object with `on_result(T&&)` and `on_error(Error&&)`, kept in the slot if it fits there.
+template <class T, class C>
+struct ConsumerTarget {
+    static constexpr bool in_slot = sizeof(C) <= slot_storage && alignof(C) <= alignof(std::max_align_t) &&
+                                    std::is_nothrow_move_constructible_v<C>;
+
+    static void attach_to(Slot& slot, C&& consumer) {
+        require_no_consumer(slot);
+        // A result that came first occupies the storage until it has been delivered.
+        if (in_slot && slot.outcome != Outcome::result) {
+            if constexpr (in_slot) {
+                C* stored = ::new (static_cast<void*>(slot.storage)) C(std::move(consumer));
+                attach(slot, Consumer::callbacks, &deliver_stored, stored);
+            }
+        } else {
+            auto owned = std::make_unique<C>(std::move(consumer));
+            attach(slot, Consumer::callbacks, &deliver_owned, owned.get());
+            static_cast<void>(owned.release());
+        }
+    }
+
+private:
+    static void run(C& consumer, Slot& slot, void* result, Error* error) {
+        unowned(slot);
+        if (result) {
+            std::move(consumer).on_result(std::move(*static_cast<T*>(result)));
+        } else if (error) {
+            std::move(consumer).on_error(std::move(*error));
+        }
+    }
+    static void deliver_stored(Slot& slot, void* result, Error* error) {
+        C* stored = std::launder(static_cast<C*>(slot.context));
+        C consumer(std::move(*stored));
+        stored->~C();
+        run(consumer, slot, result, error);
+    }
+    static void deliver_owned(Slot& slot, void* result, Error* error) {
+        std::unique_ptr<C> owned(static_cast<C*>(slot.context));
+        run(*owned, slot, result, error);
+    }
+};
+
+template <class F, class E>
+struct CallbackPair {
+    F callback;
+    E errback;
+    template <class T>
+    void on_result(T&& result) && {
+        callback(std::forward<T>(result));
+    }
+    void on_error(Error&& error) && { errback(static_cast<const Error&>(error)); }
+};
+
+}  // namespace detail
+
+/// An operation that has been started: move-only, with **one consumer**, attached at any time before or after the
+/// outcome is there.
+///
+/// - `set_callbacks(callback, errback)`: exactly one of them is called, exactly once, on the loop's thread, never
+///   inside the call that started the operation. Functions up to 192 bytes together are kept without allocation.
+/// - `co_await op` gives T or throws the exception of the error's class (error.hpp);
+///   `co_await op.as_expected()` gives `Expected<T, Error>`. In any coroutine whose promise has no `await_transform`.
+///   `auto a = b.get(x); auto c = b.get(y); co_await a; co_await c;` is right.
+/// - `detach()`: nobody wants to know.
+///
+/// Dropped with callbacks set, they are still called. Dropped without a consumer, the operation goes on unobserved
+/// and an error goes to the bucket's `on_unobserved`. Destroyed while a coroutine awaits it, the operation is
+/// abandoned and nothing is called. A second consumer is a `std::logic_error`. May outlive its bucket.
+///
+/// Thread rule: the loop's thread only.
+template <class T>
+class [[nodiscard("await it, set callbacks, or detach() it")]] AsyncResult {
+    static_assert(sizeof(T) <= detail::slot_storage && std::is_nothrow_move_constructible_v<T>);
+
+public:
+    using value_type = T;
+
+    AsyncResult() noexcept = default;
+    AsyncResult(AsyncResult&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)) {}
+    AsyncResult& operator=(AsyncResult&& other) noexcept {
+        if (this != &other) {
+            reset();
+            slot_ = std::exchange(other.slot_, nullptr);
+        }
+        return *this;
+    }
+    ~AsyncResult() { reset(); }
+
+    /// Refers to an operation.
+    [[nodiscard]] bool valid() const noexcept { return slot_ != nullptr; }
+
+    /// `callback(T)` or `errback(const Error&)`. What they throw goes to the loop's run (IOPS::on_exception).
+    template <std::invocable<T> Callback, std::invocable<const Error&> Errback>
+    void set_callbacks(Callback&& callback, Errback&& errback) {
+        consume(detail::CallbackPair<std::decay_t<Callback>, std::decay_t<Errback>>{
+            std::forward<Callback>(callback), std::forward<Errback>(errback)});
+    }
+
+    /// The seed's two fields, one by one: `callback` for success ...
+    template <std::invocable<T> Callback>
+    void set_callback(Callback&& callback) {
+        fields().callback = std::forward<Callback>(callback);
+    }
+    /// ... and `errback` for errors. An outcome whose field is not set counts as unobserved.
+    template <std::invocable<const Error&> Errback>
+    void set_errback(Errback&& errback) {
+        fields().errback = std::forward<Errback>(errback);
+    }
+
+    [[nodiscard]] detail::Awaiter<T> operator co_await() & noexcept { return detail::Awaiter<T>(slot_); }
+    [[nodiscard]] detail::Awaiter<T> operator co_await() && noexcept { return detail::Awaiter<T>(slot_); }
+    /// For co_await: an Expected instead of exceptions.
+    [[nodiscard]] detail::ExpectedAwaiter<T> as_expected() & noexcept { return detail::ExpectedAwaiter<T>(slot_); }
+    [[nodiscard]] detail::ExpectedAwaiter<T> as_expected() && noexcept { return detail::ExpectedAwaiter<T>(slot_); }
+
+    /// The consumer, now or later attached, gets `errc::cancelled` on the next turn (nothing if the outcome is there
+    /// already); the request may have been executed. The response, when it comes, is skipped.
+    void cancel() {
+        if (slot_) detail::cancel(*slot_);
+    }
+    /// Drops the handle; nothing is called, not even `on_unobserved`.
+    void detach() noexcept {
+        if (slot_ && slot_->consumer == detail::Consumer::none) detail::detach(*slot_);
+        reset();
+    }
+
+    /// For faces: `consumer.on_result(T&&)` or `consumer.on_error(Error&&)` is called once.
+    template <class C>
+    void consume(C consumer) {
+        if (!slot_) throw std::logic_error("chaise: a consumer for an AsyncResult that refers to no operation");
+        detail::ConsumerTarget<T, C>::attach_to(*slot_, std::move(consumer));
+    }
+
+    /// For the engine: takes over the handle's share of the slot.
+    explicit AsyncResult(detail::Slot* slot) noexcept : slot_(slot) {}
+
+private:
+    struct Fields {
+        detail::Core* core;
+        std::function<void(T)> callback;
+        std::function<void(const Error&)> errback;
+        void on_result(T&& result) && {
+            if (callback) callback(std::move(result));
+        }
+        void on_error(Error&& error) && {
+            if (errback) {
+                errback(error);
+            } else {
+                detail::report_unobserved(*core, error);
+            }
+        }
+    };
+    /// The fields' consumer: made by the first field that is set, and found again in the slot by the second.
+    Fields& fields() {
+        if (!slot_) throw std::logic_error("chaise: a consumer for an AsyncResult that refers to no operation");
+        if (slot_->consumer != detail::Consumer::fields) {
+            consume(Fields{slot_->core, {}, {}});
+            slot_->consumer = detail::Consumer::fields;
+        } else if (!slot_->target) {
+            detail::require_no_consumer(*slot_);  // delivered already
+        }
+        return *static_cast<Fields*>(slot_->context);
+    }
+
+    void reset() noexcept {
+        detail::Slot* slot = std::exchange(slot_, nullptr);
+        if (!slot) return;
+        slot->owners = static_cast<std::uint8_t>(slot->owners & ~detail::owned_by_handle);
+        if (slot->owners == 0 && slot->outcome == detail::Outcome::none) {
+            detail::recycle(*slot);
+        } else {
+            detail::drop(*slot);
+        }
+    }
+
+    detail::Slot* slot_ = nullptr;
+};
+
+}  // namespace chaise

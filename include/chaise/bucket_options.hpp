@@ -1,0 +1,64 @@
+#pragma once
+
+/// \file
+/// How a bucket is made: connection string and options.
+
+#include <chaise/time.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chaise {
+
+/// Settings of a bucket. What the connection string sets (`memcached://host?operation_timeout=1.5`) wins over these.
+struct BucketOptions {
+    /// Empty: no authentication.
+    std::string_view username{};
+    std::string_view password{};
+    /// Default of the `quiet` of operations.
+    bool quiet = false;
+    /// Default of the `timeout` of operations; more than 0. Connection string: seconds.
+    Duration operation_timeout = std::chrono::milliseconds(2500);
+    /// Resolving, connecting and authenticating, for one attempt; more than 0. Connection string: seconds.
+    Duration connect_timeout = std::chrono::seconds(10);
+    /// Send the password in the clear (SASL PLAIN) if the server lists nothing better.
+    bool allow_plain = false;
+    /// Allow `flush`, which deletes everything on the server.
+    bool enable_flush = false;
+    /// Bounds of what waits and is in flight, per node: operations and bytes of requests. Beyond them an operation
+    /// ends with `errc::queue_full`.
+    std::size_t max_queue_operations = 65'536;
+    std::size_t max_queue_bytes = std::size_t{64} << 20;
+};
+
+/// One host of a connection string.
+struct HostSpec {
+    std::string host;                   ///< name or address, IPv6 without brackets
+    std::optional<std::uint16_t> port;  ///< as written
+    friend bool operator==(const HostSpec&, const HostSpec&) = default;
+};
+
+enum class Scheme : std::uint8_t { memcached, couchbase, couchbases };
+
+/// `scheme://host[:port][,host[:port]…][/bucket][?option=value&…]`, separators `,` or `;`, IPv6 in brackets
+/// (protocol.md 7.6).
+struct ConnectionString {
+    Scheme scheme = Scheme::couchbase;
+    std::vector<HostSpec> hosts;
+    std::string bucket;  ///< empty: none named
+    std::map<std::string, std::string, std::less<>> options;
+
+    /// \throws InvalidError or ArgumentError naming what is wrong and where: a malformed string, an unknown scheme,
+    /// an unknown option; NotSupportedError for what is known but not built yet.
+    [[nodiscard]] static ConnectionString parse(std::string_view text);
+    /// 11211 or 11210 or 11207.
+    [[nodiscard]] std::uint16_t default_port() const noexcept;
+};
+
+}  // namespace chaise

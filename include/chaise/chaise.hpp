@@ -1,0 +1,18 @@
+#pragma once
+
+/// \file
+/// chaise without any dependency: the raw face, results, errors, tasks. Loops and other faces have headers of their
+/// own: <chaise/epoll.hpp>, <chaise/asio.hpp>; <chaise/json.hpp> reads values with simdjson.
+
+#include <chaise/async_bucket.hpp>
+#include <chaise/async_result.hpp>
+#include <chaise/bucket_options.hpp>
+#include <chaise/error.hpp>
+#include <chaise/expected.hpp>
+#include <chaise/iops.hpp>
+#include <chaise/options.hpp>
+#include <chaise/result.hpp>
+#include <chaise/spawn.hpp>
+#include <chaise/task.hpp>
+#include <chaise/time.hpp>
+#include <chaise/transport.hpp>

@@ -1,0 +1,92 @@
+#pragma once
+
+// The slot of one operation and what the awaitable layer asks of the engine. Not for users.
+
+#include <chaise/error.hpp>
+#include <chaise/result.hpp>
+#include <chaise/time.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace chaise::detail {
+
+class Core;
+class Session;
+class SendBlock;
+struct Slot;
+
+/// Takes an outcome to its consumer. Exactly one of `result` and `error` is set; both null: destroy the consumer
+/// uncalled. It must call `unowned(slot)` before it runs anything of the user's.
+using Target = void (*)(Slot& slot, void* result, Error* error);
+
+/// Who still needs the slot; it goes back to the pool when nobody does.
+inline constexpr std::uint8_t owned_by_wire = 1;    ///< its request was (perhaps partly) sent: a response may come
+inline constexpr std::uint8_t owned_by_user = 2;    ///< its outcome has not been decided yet
+inline constexpr std::uint8_t owned_by_handle = 4;  ///< an AsyncResult refers to it
+inline constexpr std::uint8_t owned_by_queue = 8;   ///< it waits in the core's queue of outcomes for the next turn
+
+enum class Consumer : std::uint8_t { none, callbacks, fields, await, detached };
+enum class Outcome : std::uint8_t { none, result, error };
+
+enum class OperationKind : std::uint8_t {
+    get, get_and_touch, upsert, insert, replace, append, prepend, remove, touch, counter,
+    noop, version, stats, flush, connect, close,
+};
+
+/// Room for a consumer (callbacks, a completion handler), or for a result that came before its consumer.
+inline constexpr std::size_t slot_storage = 192;
+
+struct alignas(64) Slot {
+    // What the path of an operation touches comes first.
+    Target target = nullptr;
+    void* context = nullptr;
+    Core* core = nullptr;
+    Session* session = nullptr;
+    SendBlock* block = nullptr;  ///< the encoded request lies in it, pinned until the slot is done
+    std::uint32_t offset = 0;
+    std::uint32_t length = 0;
+    std::uint32_t opaque = 0;
+    std::uint8_t owners = 0;
+    OperationKind kind = OperationKind::get;
+    std::uint8_t opcode = 0;
+    Consumer consumer = Consumer::none;
+    Outcome outcome = Outcome::none;  ///< an outcome that waits for its consumer
+    bool quiet = false;
+    bool idempotent = false;
+    std::uint8_t deadline_lane = 0;  ///< where its deadline is queued; 0: nowhere
+
+    Slot* next = nullptr;  ///< in the session's pipeline, or in the pool
+    Slot* prev = nullptr;
+    TimePoint deadline{};
+    TimePoint started{};
+    std::uint64_t sequence = 0;  ///< place in the order of the session's requests
+    Slot* deadline_next = nullptr;
+    Slot* deadline_prev = nullptr;
+    std::uint32_t deadline_index = 0;
+    std::uint32_t retries = 0;
+    Error* error = nullptr;        ///< owned; an error that waits
+    void* accumulator = nullptr;   ///< owned by the engine; answers of several frames
+    Slot* queue_next = nullptr;
+
+    alignas(std::max_align_t) std::byte storage[slot_storage];
+};
+
+/// A consumer came: remembers it, and brings an outcome that waits on the next turn.
+/// \throws std::logic_error for a second consumer.
+void attach(Slot& slot, Consumer kind, Target target, void* context);
+/// \throws std::logic_error if the slot has a consumer.
+void require_no_consumer(const Slot& slot);
+/// Back to the pool if nobody owns it any more.
+void recycle(Slot& slot) noexcept;
+inline void unowned(Slot& slot) noexcept {
+    if (slot.owners == 0) recycle(slot);
+}
+/// The handle is dropped while more than the handle is left of the slot.
+void drop(Slot& slot) noexcept;
+void cancel(Slot& slot);
+void detach(Slot& slot) noexcept;
+/// An error that nobody heard goes to the bucket's `on_unobserved`. Only during a dispatch.
+void report_unobserved(Core& core, const Error& error);
+
+}  // namespace chaise::detail

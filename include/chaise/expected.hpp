@@ -1,0 +1,88 @@
+#pragma once
+
+/// \file
+/// `std::expected` for C++20: the members of it that a caller of chaise needs.
+
+#include <exception>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace chaise {
+
+template <class E>
+class Unexpected {
+public:
+    explicit Unexpected(E error) : error_(std::move(error)) {}
+    [[nodiscard]] E& error() & noexcept { return error_; }
+    [[nodiscard]] E&& error() && noexcept { return std::move(error_); }
+
+private:
+    E error_;
+};
+
+class BadExpectedAccess : public std::exception {
+public:
+    [[nodiscard]] const char* what() const noexcept override { return "value() of an Expected that holds an error"; }
+};
+
+/// A value, or the error that took its place. Reading the wrong one through `*`, `->` or `error()` is undefined;
+/// `value()` throws BadExpectedAccess.
+template <class T, class E>
+class [[nodiscard]] Expected {
+public:
+    using value_type = T;
+    using error_type = E;
+
+    Expected(T value) : content_(std::in_place_index<0>, std::move(value)) {}
+    Expected(Unexpected<E> error) : content_(std::in_place_index<1>, std::move(error).error()) {}
+
+    [[nodiscard]] bool has_value() const noexcept { return content_.index() == 0; }
+    [[nodiscard]] explicit operator bool() const noexcept { return has_value(); }
+
+    [[nodiscard]] T& operator*() & noexcept { return *std::get_if<0>(&content_); }
+    [[nodiscard]] const T& operator*() const& noexcept { return *std::get_if<0>(&content_); }
+    [[nodiscard]] T&& operator*() && noexcept { return std::move(*std::get_if<0>(&content_)); }
+    [[nodiscard]] T* operator->() noexcept { return std::get_if<0>(&content_); }
+    [[nodiscard]] const T* operator->() const noexcept { return std::get_if<0>(&content_); }
+
+    [[nodiscard]] T& value() & { return require(), **this; }
+    [[nodiscard]] const T& value() const& { return require(), **this; }
+    [[nodiscard]] T&& value() && { return require(), *std::move(*this); }
+    template <class U>
+    [[nodiscard]] T value_or(U&& other) const& {
+        return has_value() ? **this : static_cast<T>(std::forward<U>(other));
+    }
+    template <class U>
+    [[nodiscard]] T value_or(U&& other) && {
+        return has_value() ? *std::move(*this) : static_cast<T>(std::forward<U>(other));
+    }
+
+    [[nodiscard]] E& error() & noexcept { return *std::get_if<1>(&content_); }
+    [[nodiscard]] const E& error() const& noexcept { return *std::get_if<1>(&content_); }
+    [[nodiscard]] E&& error() && noexcept { return std::move(*std::get_if<1>(&content_)); }
+
+    template <class F>
+    [[nodiscard]] auto and_then(F&& f) && -> std::invoke_result_t<F, T&&> {
+        using Next = std::invoke_result_t<F, T&&>;
+        return has_value() ? std::forward<F>(f)(*std::move(*this)) : Next(Unexpected<E>(std::move(*this).error()));
+    }
+    template <class F>
+    [[nodiscard]] auto transform(F&& f) && -> Expected<std::invoke_result_t<F, T&&>, E> {
+        using Next = Expected<std::invoke_result_t<F, T&&>, E>;
+        return has_value() ? Next(std::forward<F>(f)(*std::move(*this)))
+                           : Next(Unexpected<E>(std::move(*this).error()));
+    }
+    template <class F>
+    [[nodiscard]] Expected or_else(F&& f) && {
+        return has_value() ? std::move(*this) : std::forward<F>(f)(std::move(*this).error());
+    }
+
+private:
+    void require() const {
+        if (!has_value()) throw BadExpectedAccess();
+    }
+    std::variant<T, E> content_;
+};
+
+}  // namespace chaise

@@ -1,0 +1,119 @@
+#pragma once
+
+/// \file
+/// Options of operations. All are aggregates of trivially destructible members, because GCC 12 destroys other
+/// temporaries twice inside a co_await expression (compiler-traps.md); use designated initialisers:
+/// `co_await bucket.upsert("k", "v", {.expiry = 10min})`.
+
+#include <chaise/result.hpp>
+#include <chaise/time.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+
+namespace chaise {
+
+/// When a document ends. A duration counts from now, a time point is calendar time; both mean what they say at
+/// every length (a plain number of seconds over 30 days would be taken by the server for a date: that trap cannot
+/// be fallen into). Fractions of a second are rounded up. Out of range (negative, over 50 years, before 1970+30 days
+/// or after 2106) is `errc::invalid_argument` of the operation.
+class Expiry {
+public:
+    /// Never.
+    constexpr Expiry() noexcept = default;
+    template <class Rep, class Period>
+    constexpr Expiry(std::chrono::duration<Rep, Period> after) noexcept
+        : kind_(Kind::after), seconds_(to_seconds(after)) {}
+    template <class D>
+    constexpr Expiry(std::chrono::time_point<std::chrono::system_clock, D> at) noexcept
+        : kind_(Kind::at), seconds_(to_seconds(at.time_since_epoch())) {}
+
+    enum class Kind : std::uint8_t { never, after, at };
+    [[nodiscard]] constexpr Kind kind() const noexcept { return kind_; }
+    [[nodiscard]] constexpr std::int64_t seconds() const noexcept { return seconds_; }
+
+private:
+    template <class Rep, class Period>
+    static constexpr std::int64_t to_seconds(std::chrono::duration<Rep, Period> d) noexcept {
+        return std::chrono::ceil<std::chrono::duration<std::int64_t>>(d).count();
+    }
+    Kind kind_ = Kind::never;
+    std::int64_t seconds_ = 0;
+};
+
+/// `timeout`: from the call to the outcome, all attempts and waiting included; default: the bucket's
+/// (`operation_timeout`, 2.5 s).
+struct GetOptions {
+    std::optional<Duration> timeout{};
+    /// true: "not found" is a result whose success() is false; default: the bucket's `quiet`.
+    std::optional<bool> quiet{};
+};
+
+struct StoreOptions {
+    /// upsert and replace only: do it only if the document still has this CAS; 0: whatever it has.
+    Cas cas = 0;
+    Expiry expiry{};
+    /// 32 bits stored with the document.
+    std::uint32_t flags = 0;
+    std::optional<Duration> timeout{};
+};
+using UpsertOptions = StoreOptions;
+using ReplaceOptions = StoreOptions;
+
+struct InsertOptions {
+    Expiry expiry{};
+    std::uint32_t flags = 0;
+    std::optional<Duration> timeout{};
+};
+
+/// append, prepend
+struct ConcatOptions {
+    Cas cas = 0;
+    std::optional<Duration> timeout{};
+};
+
+struct RemoveOptions {
+    Cas cas = 0;
+    std::optional<Duration> timeout{};
+    std::optional<bool> quiet{};
+};
+
+struct CounterOptions {
+    /// Added to the number; negative values subtract (the server stops at 0, and wraps above 2^64 - 1).
+    std::int64_t delta = 1;
+    /// Value of a document that does not exist yet; none: then it is `errc::document_not_found`.
+    std::optional<std::uint64_t> initial{};
+    /// Of a document created by `initial` (without one it is `errc::invalid_argument`).
+    Expiry expiry{};
+    std::optional<Duration> timeout{};
+};
+
+/// touch
+struct TouchOptions {
+    std::optional<Duration> timeout{};
+};
+
+struct GetAndTouchOptions {
+    std::optional<Duration> timeout{};
+    std::optional<bool> quiet{};
+};
+
+/// noop, version, flush, connect
+struct ServerOptions {
+    std::optional<Duration> timeout{};
+};
+
+struct StatsOptions {
+    std::optional<Duration> timeout{};
+};
+
+template <class O>
+concept OperationOptions = std::is_aggregate_v<O> && std::is_trivially_destructible_v<O>;
+static_assert(OperationOptions<GetOptions> && OperationOptions<StoreOptions> && OperationOptions<InsertOptions> &&
+              OperationOptions<ConcatOptions> && OperationOptions<RemoveOptions> && OperationOptions<CounterOptions> &&
+              OperationOptions<TouchOptions> && OperationOptions<GetAndTouchOptions> &&
+              OperationOptions<ServerOptions> && OperationOptions<StatsOptions>);
+
+}  // namespace chaise

@@ -1,0 +1,174 @@
+#pragma once
+
+/// \file
+/// What operations give. Results are values: they may be moved, copied, kept as long as one likes, outlive their
+/// bucket and be handed to other threads (one thread at a time each).
+
+#include <chaise/detail/buffer.hpp>
+#include <chaise/error.hpp>
+
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace chaise {
+
+/// Compare-and-swap token of a document: opaque, 0 means none.
+using Cas = std::uint64_t;
+
+/// Where a mutation stands in the history of its vbucket. Only Couchbase servers send it.
+struct MutationToken {
+    std::uint64_t vbucket_uuid = 0;
+    std::uint64_t seqno = 0;
+    std::uint16_t vbucket = 0;
+    friend bool operator==(const MutationToken&, const MutationToken&) = default;
+};
+
+/// What every result has (seed: Result.rc, success, cas).
+class Result {
+public:
+    /// `errc::success`, or `errc::document_not_found` when `quiet` turned that error into a result.
+    [[nodiscard]] errc rc() const noexcept { return rc_; }
+    [[nodiscard]] bool success() const noexcept { return rc_ == errc::success; }
+    /// Of the document after the operation; 0 if the operation has none.
+    [[nodiscard]] Cas cas() const noexcept { return cas_; }
+
+protected:
+    Result() = default;
+    Result(errc rc, Cas cas) noexcept : cas_(cas), rc_(rc) {}
+    Cas cas_ = 0;
+    errc rc_ = errc::success;
+};
+
+/// Outcome of a mutation, and of operations that have nothing to give but their success.
+class OperationResult : public Result {
+public:
+    OperationResult() = default;
+    OperationResult(errc rc, Cas cas) noexcept : Result(rc, cas) {}
+    OperationResult(errc rc, Cas cas, MutationToken token) noexcept : Result(rc, cas), token_(token), has_token_(true) {}
+    /// Present if the server sent one.
+    [[nodiscard]] std::optional<MutationToken> mutation_token() const noexcept {
+        return has_token_ ? std::optional(token_) : std::nullopt;
+    }
+
+private:
+    MutationToken token_;
+    bool has_token_ = false;
+};
+
+/// A document's value, flags and CAS; also the value of a counter.
+///
+/// `value()` is a view that this result keeps alive: values up to 64 bytes are stored inline, longer ones share the
+/// buffer they were received in (see `pinned_bytes`). 64 bytes behind the value may be read.
+class ValueResult : public Result {
+public:
+    static constexpr std::size_t inline_capacity = 64;
+
+    ValueResult() noexcept { inline_[0] = 0; }
+    /// Not found, in quiet mode.
+    explicit ValueResult(errc rc) noexcept : ValueResult() { rc_ = rc; }
+    /// Copies what is short, shares `buffer` (which must hold `value`) otherwise.
+    ValueResult(std::string_view value, std::uint32_t flags, std::uint8_t datatype, Cas cas, detail::Buffer* buffer)
+        : meta_{flags, static_cast<std::uint32_t>(value.size()), 0, datatype} {
+        cas_ = cas;
+        if (value.size() <= inline_capacity) {
+            std::memcpy(inline_, value.data(), value.size());
+        } else {
+            buffer->add_ref();
+            buffer_ = detail::BufferRef(buffer);
+            data_ = value.data();
+        }
+    }
+    ValueResult(const ValueResult& other) noexcept : Result(other), meta_(other.meta_), buffer_(other.buffer_), data_(other.data_) {
+        copy_inline(other);
+    }
+    ValueResult(ValueResult&& other) noexcept
+        : Result(other), meta_(other.meta_), buffer_(std::move(other.buffer_)), data_(std::exchange(other.data_, nullptr)) {
+        copy_inline(other);
+    }
+    ValueResult& operator=(const ValueResult& other) noexcept {
+        if (this != &other) {
+            ValueResult copy(other);
+            *this = std::move(copy);
+        }
+        return *this;
+    }
+    ValueResult& operator=(ValueResult&& other) noexcept {
+        if (this != &other) {
+            Result::operator=(other);
+            meta_ = other.meta_;
+            buffer_ = std::move(other.buffer_);
+            data_ = std::exchange(other.data_, nullptr);
+            copy_inline(other);
+        }
+        return *this;
+    }
+    ~ValueResult() = default;
+
+    /// Valid as long as this result, or one moved or copied from it, lives (a short value moves with its result:
+    /// take the view from the object you keep).
+    [[nodiscard]] std::string_view value() const noexcept { return {data_ ? data_ : inline_, meta_.size}; }
+    /// The document's 32-bit flags.
+    [[nodiscard]] std::uint32_t flags() const noexcept { return meta_.flags; }
+    /// Datatype bits as the server sent them (protocol.md 1.3).
+    [[nodiscard]] std::uint8_t datatype() const noexcept { return meta_.datatype; }
+    /// The number, for the result of `counter`; 0 otherwise. `value()` is then its decimal text.
+    [[nodiscard]] std::uint64_t counter() const noexcept { return meta_.counter; }
+    /// A copy that shares nothing.
+    [[nodiscard]] std::string owned() const { return std::string(value()); }
+    /// Bytes of receive buffer that this result keeps from being reused: 0 for short values.
+    [[nodiscard]] std::size_t pinned_bytes() const noexcept { return buffer_ ? buffer_->capacity() : 0; }
+
+    /// Made by the engine for `counter`.
+    [[nodiscard]] static ValueResult of_counter(std::uint64_t number, Cas cas);
+
+private:
+    struct Meta {
+        std::uint32_t flags = 0;
+        std::uint32_t size = 0;
+        std::uint64_t counter = 0;
+        std::uint8_t datatype = 0;
+    };
+    void copy_inline(const ValueResult& other) noexcept {
+        if (!data_) std::memcpy(inline_, other.inline_, meta_.size <= inline_capacity ? inline_capacity : 0);
+    }
+
+    Meta meta_;
+    detail::BufferRef buffer_;
+    const char* data_ = nullptr;
+    // Twice the capacity: a short value, too, has 64 readable bytes behind it.
+    char inline_[inline_capacity + detail::buffer_padding];
+};
+
+/// Statistics of one or more servers: statistic -> server ("host:port") -> value (seed: StatsResult).
+class StatsResult : public Result {
+public:
+    using Servers = std::map<std::string, std::string, std::less<>>;
+    [[nodiscard]] const std::map<std::string, Servers, std::less<>>& stats() const noexcept { return stats_; }
+    /// The value of a statistic on a server, or on whichever server has it; empty if there is none.
+    [[nodiscard]] std::string_view get(std::string_view statistic, std::string_view server = {}) const;
+
+    /// Made by the engine.
+    void add(std::string_view server, std::string_view statistic, std::string_view value);
+
+private:
+    std::map<std::string, Servers, std::less<>> stats_;
+};
+
+/// Version of each server: "host:port" -> text.
+class VersionResult : public Result {
+public:
+    [[nodiscard]] const std::map<std::string, std::string, std::less<>>& versions() const noexcept { return versions_; }
+
+    /// Made by the engine.
+    void add(std::string_view server, std::string_view version) { versions_.emplace(server, version); }
+
+private:
+    std::map<std::string, std::string, std::less<>> versions_;
+};
+
+}  // namespace chaise

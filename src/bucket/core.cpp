@@ -1,0 +1,454 @@
+#include "bucket/core.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace chaise::detail {
+
+namespace {
+
+void log_unobserved(const Error& error) {
+    const std::string line = "chaise: nobody heard of an error: " + error.message() + "\n";
+    std::fputs(line.c_str(), stderr);
+}
+
+}  // namespace
+
+Core::Core(std::unique_ptr<IOPS> iops, Settings settings)
+    : iops_(std::move(iops)),
+      settings_(std::move(settings)),
+      turn_(iops_->timer_event_factory()),
+      deadline_timer_(iops_->timer_event_factory()),
+      on_unobserved_(log_unobserved) {
+    turn_->set_handler([](void* core, int) { static_cast<Core*>(core)->on_turn(); }, this);
+    deadline_timer_->set_handler([](void* core, int) { static_cast<Core*>(core)->on_deadline(); }, this);
+    for (const HostSpec& host : settings_.connection.hosts) {
+        sessions_.push_back(
+            std::make_unique<Session>(*this, host, host.port.value_or(settings_.connection.default_port())));
+    }
+    iops_->set_loop_observer(this);
+}
+
+Core::~Core() {
+    sessions_.clear();
+    if (!loop_gone_) {
+        iops_->set_loop_observer(nullptr);
+        iops_->cleanup(*turn_);
+        iops_->cleanup(*deadline_timer_);
+    }
+}
+
+void Core::start() {
+    for (auto& session : sessions_) session->start();
+}
+
+void Core::close() noexcept {
+    if (closed_) return;
+    closed_ = true;
+    for (auto& session : sessions_) {
+        session->close();
+        fail_all(*session, errc::shutdown, "the bucket was closed");
+    }
+    if (deadline_timer_->active()) iops_->cancel(*deadline_timer_);
+}
+
+void Core::abandon() noexcept {
+    close();
+    abandoned_ = true;
+    maybe_delete();
+}
+
+bool Core::connected() const noexcept {
+    return !closed_ && std::all_of(sessions_.begin(), sessions_.end(), [](const auto& s) { return s->ready(); });
+}
+
+// ---- starting operations ----------------------------------------------------------------------------------------
+
+void Core::submit_connect(Slot& slot, std::optional<Duration> timeout) {
+    if (closed_) return reject(slot, errc::shutdown, {}, "the bucket is closed");
+    Session& session = *sessions_.front();
+    if (session.ready()) return enqueue(slot);
+    slot.session = &session;
+    session.wait_ready(slot);
+    deadlines_.add(slot, slot.started, std::min(timeout.value_or(settings_.connect_timeout), longest_timeout));
+    if (!deadline_timer_->active() || slot.deadline < deadline_armed_for_) arm_deadline(slot.deadline);
+}
+
+void Core::submit_close(Slot& slot) {
+    close();
+    enqueue(slot);
+}
+
+void Core::reject(Slot& slot, errc code, std::string_view key, std::string message) {
+    Error error = make_error(slot, code, std::move(message), false);
+    ErrorContext context = error.context();
+    context.key = key;
+    fail_later(slot, Error(code, std::move(context)));
+}
+
+std::optional<std::uint32_t> Core::wire_expiry(Expiry expiry, std::string& why) {
+    constexpr std::int64_t day = 24 * 60 * 60;
+    constexpr std::int64_t relative_limit = 30 * day;  // protocol.md 1.8: more is taken for a date
+    constexpr std::int64_t most = 0xfffffffe;          // 0xffffffff has a meaning of its own for counters
+    switch (expiry.kind()) {
+        case Expiry::Kind::never:
+            return 0;
+        case Expiry::Kind::after: {
+            const std::int64_t seconds = expiry.seconds();
+            if (seconds <= 0 || seconds > 50 * 365 * day) {
+                why = "expiry must be more than 0 and at most 50 years (Expiry{} is never)";
+                return std::nullopt;
+            }
+            if (seconds < relative_limit) return static_cast<std::uint32_t>(seconds);
+            const auto now = std::chrono::floor<std::chrono::seconds>(iops_->wall_time().time_since_epoch()).count();
+            if (now + seconds > most) {
+                why = "expiry lies after the year 2106";
+                return std::nullopt;
+            }
+            return static_cast<std::uint32_t>(now + seconds);
+        }
+        case Expiry::Kind::at:
+            if (expiry.seconds() <= relative_limit || expiry.seconds() > most) {
+                why = "expiry must lie between February 1970 and the year 2106";
+                return std::nullopt;
+            }
+            return static_cast<std::uint32_t>(expiry.seconds());
+    }
+    return std::nullopt;
+}
+
+// ---- turns and time ---------------------------------------------------------------------------------------------
+
+void Core::request_turn() {
+    if (turn_requested_ || loop_gone_) return;
+    turn_requested_ = true;
+    iops_->defer(*turn_);
+}
+
+void Core::leave() {
+    // A flush may find the connection lost; what that leads to waits for the next turn.
+    for (std::size_t i = 0; i < dirty_.size(); ++i) {
+        dirty_[i]->dirty = false;
+        dirty_[i]->flush();
+    }
+    for (Session* session : dirty_) session->arm_read();
+    dirty_.clear();
+    dispatching_ = false;
+    clock_read_ = false;
+    if (exception_) iops_->on_exception(std::exchange(exception_, nullptr));
+    maybe_delete();
+}
+
+void Core::on_turn() {
+    turn_requested_ = false;
+    Dispatch dispatch(*this);
+    // What is queued from here on waits for the turn after this one.
+    Slot* slot = std::exchange(queue_head_, nullptr);
+    queue_tail_ = nullptr;
+    while (slot) {
+        Slot* next = slot->queue_next;
+        try {
+            deliver_queued(*slot);
+        } catch (...) {
+            caught(std::current_exception());
+            if (next) {
+                Slot* last = next;
+                while (last->queue_next) last = last->queue_next;
+                last->queue_next = queue_head_;
+                if (!queue_tail_) queue_tail_ = last;
+                queue_head_ = next;
+            }
+            break;
+        }
+        slot = next;
+    }
+    if (!exception_) {
+        for (auto& session : sessions_) session->resume();
+    }
+    if (queue_head_) request_turn();
+}
+
+void Core::on_deadline() {
+    Dispatch dispatch(*this);
+    const TimePoint time = now();
+    Slot* slot = deadlines_.first();
+    try {
+        for (; slot && slot->deadline <= time; slot = deadlines_.first()) expire(*slot);
+    } catch (...) {
+        caught(std::current_exception());
+        slot = deadlines_.first();
+    }
+    if (slot && !deadline_timer_->active()) arm_deadline(slot->deadline);
+}
+
+void Core::arm_deadline(TimePoint at) {
+    deadline_armed_for_ = at;
+    const auto delay = std::chrono::ceil<std::chrono::microseconds>(at - now());
+    iops_->schedule(*deadline_timer_, std::max(delay, std::chrono::microseconds{0}));
+}
+
+void Core::expire(Slot& slot) {
+    Session* session = slot.session;
+    const bool waits_for_connection = slot.kind == OperationKind::connect;
+    const bool begun = !waits_for_connection && session->pipeline().begun(slot);
+    const bool sent = !waits_for_connection && session->pipeline().sent(slot);
+    std::string message;
+    if (!begun && !session->ready()) {
+        message = "not connected";
+        if (!session->last_failure().empty()) message += ", last attempt: " + session->last_failure();
+    }
+    Error error =
+        make_error(slot, sent ? errc::timeout_after_send : errc::timeout_before_send, std::move(message), sent);
+    deadlines_.remove(slot);
+    withdraw(slot);
+    deliver_error(slot, error);
+    if (sent) session->check_silence(now());
+}
+
+// ---- outcomes ---------------------------------------------------------------------------------------------------
+
+void Core::enqueue(Slot& slot) {
+    if (loop_gone_) return lose(slot);
+    slot.owners |= owned_by_queue;
+    slot.queue_next = nullptr;
+    (queue_tail_ ? queue_tail_->queue_next : queue_head_) = &slot;
+    queue_tail_ = &slot;
+    request_turn();
+}
+
+void Core::lose(Slot& slot) {
+    constexpr auto keep_alive = owned_by_queue;  // against recycling while the consumer is destroyed
+    slot.owners = static_cast<std::uint8_t>((slot.owners & owned_by_handle) | keep_alive);
+    delete std::exchange(slot.error, nullptr);
+    discard_outcome(slot);
+    if (Target target = std::exchange(slot.target, nullptr)) target(slot, nullptr, nullptr);
+    slot.owners = static_cast<std::uint8_t>(slot.owners & ~keep_alive);
+    unowned(slot);
+}
+
+void Core::fail_later(Slot& slot, Error error) {
+    if ((slot.owners & owned_by_queue) != 0) return;  // its outcome is decided
+    deadlines_.remove(slot);
+    withdraw(slot);
+    if ((slot.owners & owned_by_user) == 0) return unowned(slot);
+    slot.error = new Error(std::move(error));
+    enqueue(slot);
+}
+
+void Core::deliver_error(Slot& slot, Error& error) {
+    slot.owners = static_cast<std::uint8_t>(slot.owners & ~owned_by_user);
+    if (Target target = std::exchange(slot.target, nullptr)) {
+        target(slot, nullptr, &error);
+    } else if (slot.consumer == Consumer::detached) {
+        unowned(slot);
+    } else if ((slot.owners & owned_by_handle) != 0) {
+        slot.error = new Error(std::move(error));
+        slot.outcome = Outcome::error;
+    } else {
+        unowned(slot);
+        report_unobserved(error);
+    }
+}
+
+void Core::deliver_queued(Slot& slot) {
+    slot.owners = static_cast<std::uint8_t>(slot.owners & ~owned_by_queue);
+    if (slot.outcome == Outcome::result) {  // it waited in the slot for its consumer, who came
+        slot.outcome = Outcome::none;
+        const auto hand_over = [&]<class T>(std::type_identity<T>) {
+            T* stored = std::launder(reinterpret_cast<T*>(slot.storage));
+            T result(std::move(*stored));
+            stored->~T();
+            deliver(slot, result);
+        };
+        switch (slot.kind) {
+            case OperationKind::get:
+            case OperationKind::get_and_touch:
+            case OperationKind::counter: return hand_over(std::type_identity<ValueResult>{});
+            case OperationKind::stats: return hand_over(std::type_identity<StatsResult>{});
+            case OperationKind::version: return hand_over(std::type_identity<VersionResult>{});
+            default: return hand_over(std::type_identity<OperationResult>{});
+        }
+    }
+    slot.outcome = Outcome::none;
+    const std::unique_ptr<Error> error(std::exchange(slot.error, nullptr));
+    if ((slot.owners & owned_by_user) == 0) {
+        // The handle was dropped meanwhile: of an error that waited for its consumer somebody should hear.
+        const bool unheard = error && slot.consumer == Consumer::none;
+        unowned(slot);
+        if (unheard) report_unobserved(*error);
+    } else if (error) {
+        deliver_error(slot, *error);
+    } else {
+        OperationResult done;  // connect, close
+        deliver(slot, done);
+    }
+}
+
+void Core::fail_all(Session& session, errc code, const std::string& message) {
+    while (!session.waiters().empty()) {
+        Slot& slot = *session.waiters().front();
+        fail_later(slot, make_error(slot, code, message, false));
+    }
+    for (Slot* slot = session.pipeline().first(); slot;) {
+        Slot* next = slot->next;
+        const bool sent = session.pipeline().sent(*slot);
+        Error error = (slot->owners & owned_by_user) != 0 ? make_error(*slot, code, message, sent) : Error();
+        session.pipeline().remove(*slot);  // the connection is closed: no response will come
+        free_accumulator(*slot);
+        fail_later(*slot, std::move(error));
+        slot = next;
+    }
+}
+
+void Core::start_again(Slot& slot) noexcept {
+    ++slot.retries;
+    free_accumulator(slot);
+}
+
+void Core::session_ready(Session& session) {
+    // Outcomes of connect() go to their consumers next turn, so that a consumer may do what it likes.
+    for (Slot* slot : std::exchange(session.waiters(), {})) {
+        deadlines_.remove(*slot);
+        enqueue(*slot);
+    }
+    mark_dirty(session);
+}
+
+void Core::session_failed(Session& session, errc code, const std::string& message) {
+    if (code == errc::authentication_failure) return fail_all(session, code, message);
+    while (!session.waiters().empty()) {
+        Slot& slot = *session.waiters().front();
+        fail_later(slot, make_error(slot, code, message, false));
+    }
+}
+
+void Core::report_unobserved(const Error& error) {
+    if (on_unobserved_) on_unobserved_(error);
+}
+
+// ---- what the awaitable layer asks ------------------------------------------------------------------------------
+
+void Core::withdraw(Slot& slot) noexcept {
+    if ((slot.owners & owned_by_wire) != 0) {
+        if (slot.session->pipeline().begun(slot)) return;
+        slot.session->pipeline().remove(slot);
+    } else if (slot.session && slot.kind == OperationKind::connect) {
+        static_cast<void>(slot.session->forget_waiter(slot));
+    }
+}
+
+void Core::cancel(Slot& slot) {
+    if ((slot.owners & owned_by_user) == 0 || (slot.owners & owned_by_queue) != 0) return;
+    const bool sent = (slot.owners & owned_by_wire) != 0 && slot.session->pipeline().sent(slot);
+    fail_later(slot, make_error(slot, errc::cancelled, "cancelled by the caller", sent));
+}
+
+void Core::abandon_slot(Slot& slot) noexcept {
+    slot.owners = static_cast<std::uint8_t>(slot.owners & ~owned_by_user);
+    slot.target = nullptr;
+    deadlines_.remove(slot);
+    withdraw(slot);
+}
+
+void Core::discard_outcome(Slot& slot) noexcept {
+    const auto destroy = [&]<class T>(std::type_identity<T>) { std::launder(reinterpret_cast<T*>(slot.storage))->~T(); };
+    if (slot.outcome == Outcome::result) {
+        switch (slot.kind) {
+            case OperationKind::get:
+            case OperationKind::get_and_touch:
+            case OperationKind::counter: destroy(std::type_identity<ValueResult>{}); break;
+            case OperationKind::stats: destroy(std::type_identity<StatsResult>{}); break;
+            case OperationKind::version: destroy(std::type_identity<VersionResult>{}); break;
+            default: destroy(std::type_identity<OperationResult>{}); break;
+        }
+    }
+    slot.outcome = Outcome::none;
+}
+
+void Core::drop(Slot& slot) noexcept {
+    switch (slot.consumer) {
+        case Consumer::await:  // destroyed while a coroutine awaits it
+            if (slot.target) abandon_slot(slot);
+            break;
+        case Consumer::detached:
+            discard_outcome(slot);
+            delete std::exchange(slot.error, nullptr);
+            break;
+        case Consumer::none:
+            if (slot.outcome == Outcome::result) {
+                discard_outcome(slot);
+            } else if (slot.outcome == Outcome::error) {
+                if (!loop_gone_) return enqueue(slot);  // somebody should hear of it, but not in a destructor
+                delete std::exchange(slot.error, nullptr);
+                slot.outcome = Outcome::none;
+            }
+            break;
+        case Consumer::callbacks:
+        case Consumer::fields:
+            break;
+    }
+    unowned(slot);
+}
+
+void Core::recycle(Slot& slot) noexcept {
+    assert(slot.owners == 0 && slot.outcome == Outcome::none && slot.error == nullptr && slot.block == nullptr);
+    pool_.release(slot);
+    if (abandoned_ && !dispatching_) maybe_delete();
+}
+
+void Core::maybe_delete() noexcept {
+    if (abandoned_ && !dispatching_ && pool_.in_use() == 0) delete this;
+}
+
+void Core::on_loop_destroyed() noexcept {
+    dispatching_ = true;
+    loop_gone_ = true;
+    closed_ = true;
+    for (auto& session : sessions_) session->close();
+    queue_head_ = queue_tail_ = nullptr;
+    pool_.for_each_in_use([&](Slot& slot) {
+        deadlines_.remove(slot);
+        if ((slot.owners & owned_by_wire) != 0) slot.session->pipeline().remove(slot);
+        free_accumulator(slot);
+        if (slot.outcome != Outcome::none && slot.consumer == Consumer::none) {
+            // An outcome that the handle may still ask for; nothing else is left of the operation.
+            slot.owners = static_cast<std::uint8_t>(slot.owners & owned_by_handle);
+            if (slot.owners == 0) lose(slot);
+        } else {
+            lose(slot);
+        }
+    });
+    dispatching_ = false;
+    maybe_delete();
+}
+
+// ---- the awaitable layer's names for it ---------------------------------------------------------------------------
+
+void require_no_consumer(const Slot& slot) {
+    if (slot.consumer != Consumer::none) {
+        throw std::logic_error("chaise: an AsyncResult has one consumer, and this one has it already");
+    }
+}
+
+void attach(Slot& slot, Consumer kind, Target target, void* context) {
+    require_no_consumer(slot);
+    slot.consumer = kind;
+    slot.target = target;
+    slot.context = context;
+    if (slot.outcome != Outcome::none) {
+        slot.owners |= owned_by_user;
+        slot.core->attached(slot);
+    }
+}
+
+void recycle(Slot& slot) noexcept { slot.core->recycle(slot); }
+void drop(Slot& slot) noexcept { slot.core->drop(slot); }
+void cancel(Slot& slot) { slot.core->cancel(slot); }
+void detach(Slot& slot) noexcept { slot.consumer = Consumer::detached; }
+void report_unobserved(Core& core, const Error& error) { core.report_unobserved(error); }
+
+}  // namespace chaise::detail

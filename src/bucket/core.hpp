@@ -1,0 +1,176 @@
+#pragma once
+
+#include "bucket/settings.hpp"
+#include "operation/deadline_queue.hpp"
+#include "operation/slot_pool.hpp"
+#include "protocol/frame.hpp"
+#include "protocol/opcode.hpp"
+#include "session/receive_buffer.hpp"
+#include "session/session.hpp"
+
+#include <chaise/iops.hpp>
+#include <chaise/options.hpp>
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chaise::detail {
+
+/// The one operation core of a bucket: slots, deadlines, sessions, outcomes. Shared by the bucket and by every
+/// operation and AsyncResult that is left of it; deletes itself, never during a dispatch, after the last of them.
+///
+/// Everything that comes from the loop runs inside a Dispatch. Outcomes found inside one go to their consumers at
+/// once; all others wait for the next turn. At the end of a dispatch what was queued is written, once per session,
+/// and only then are the reads armed again.
+class Core final : public LoopObserver {
+public:
+    Core(std::unique_ptr<IOPS> iops, Settings settings);
+    Core(const Core&) = delete;
+    Core& operator=(const Core&) = delete;
+
+    // ---- the bucket -------------------------------------------------------------------------------------------
+    void start();
+    void close() noexcept;
+    /// The bucket lets go: closes, and the core goes after the last slot.
+    void abandon() noexcept;
+    [[nodiscard]] bool connected() const noexcept;
+    [[nodiscard]] bool closed() const noexcept { return closed_; }
+    [[nodiscard]] const Settings& settings() const noexcept { return settings_; }
+    [[nodiscard]] IOPS& iops() noexcept { return *iops_; }
+    void set_unobserved_handler(std::function<void(const Error&)> handler) { on_unobserved_ = std::move(handler); }
+
+    // ---- starting operations ------------------------------------------------------------------------------------
+    [[nodiscard]] Slot& acquire(OperationKind kind, protocol::Opcode opcode);
+    /// Encodes the request into its session's pipeline.
+    template <class Request>
+    void submit(Slot& slot, std::optional<Duration> timeout, std::string_view key, Request& request);
+    /// Waits for connect() to have an outcome.
+    void submit_connect(Slot& slot, std::optional<Duration> timeout);
+    /// The outcome of close(), after all others.
+    void submit_close(Slot& slot);
+    /// An error found before anything was sent.
+    void reject(Slot& slot, errc code, std::string_view key, std::string message);
+    /// Seconds as on the wire, or why not.
+    [[nodiscard]] std::optional<std::uint32_t> wire_expiry(Expiry expiry, std::string& why);
+
+    // ---- outcomes, from the sessions ----------------------------------------------------------------------------
+    [[nodiscard]] Slot* find(std::uint32_t opaque) noexcept { return pool_.find(opaque); }
+    /// A response to a request of this session; `buffer` holds the frame.
+    void respond(Slot& slot, const protocol::Frame& frame, Buffer* buffer);
+    /// Out of pipeline and deadlines, and to the consumer on the next turn; if nobody waits, it is just gone.
+    void fail_later(Slot& slot, Error error);
+    [[nodiscard]] Error make_error(const Slot& slot, errc code, std::string message, bool may_have_happened,
+                                   std::optional<std::uint16_t> status = {}, std::string_view server_text = {});
+    /// Gives the operation's result to its consumer, now.
+    template <class T>
+    void deliver(Slot& slot, T& result);
+    void deliver_error(Slot& slot, Error& error);
+    /// Everything that waits for the session fails (its credentials are wrong, …).
+    void fail_all(Session& session, errc code, const std::string& message);
+    /// The request goes once more, on the next connection.
+    void start_again(Slot& slot) noexcept;
+    void session_ready(Session& session);
+    void session_failed(Session& session, errc code, const std::string& message);
+
+    // ---- what the awaitable layer asks ---------------------------------------------------------------------------
+    void attached(Slot& slot) { enqueue(slot); }
+    void cancel(Slot& slot);
+    void drop(Slot& slot) noexcept;
+    void recycle(Slot& slot) noexcept;
+    void report_unobserved(const Error& error);
+
+    // ---- turns and time ------------------------------------------------------------------------------------------
+    /// Time of this turn: read once, when first asked for.
+    [[nodiscard]] TimePoint now() {
+        if (!clock_read_) {
+            now_ = iops_->now();
+            clock_read_ = true;
+        }
+        return now_;
+    }
+    void mark_dirty(Session& session);
+    /// Something threw in a consumer: told to the loop at the end of the dispatch.
+    void caught(std::exception_ptr exception) noexcept { exception_ = std::move(exception); }
+    void request_turn();
+    [[nodiscard]] BufferPool& buffers() noexcept { return buffers_; }
+
+    /// Brackets every entry from the loop.
+    class Dispatch {
+    public:
+        explicit Dispatch(Core& core) : core_(core) { core_.enter(); }
+        ~Dispatch() { core_.leave(); }
+        Dispatch(const Dispatch&) = delete;
+        Dispatch& operator=(const Dispatch&) = delete;
+
+    private:
+        Core& core_;
+    };
+
+    void on_loop_destroyed() noexcept override;
+
+private:
+    /// Far enough, and no overflow when added to any time.
+    static constexpr Duration longest_timeout = std::chrono::hours(24 * 365 * 10);
+
+    ~Core();
+    void enter() noexcept {
+        dispatching_ = true;
+        clock_read_ = false;
+    }
+    void leave();
+    void on_turn();
+    void on_deadline();
+    void expire(Slot& slot);
+    void add_deadline(Slot& slot, std::optional<Duration> timeout);
+    void arm_deadline(TimePoint at);
+    void enqueue(Slot& slot);
+    void deliver_queued(Slot& slot);
+    /// The loop is gone: the consumer is destroyed uncalled.
+    void lose(Slot& slot);
+    /// The user's share ends without an outcome.
+    void abandon_slot(Slot& slot) noexcept;
+    /// Out of the pipeline if not a byte of it was sent; otherwise a response will come and find nobody.
+    void withdraw(Slot& slot) noexcept;
+    void discard_outcome(Slot& slot) noexcept;
+    void free_accumulator(Slot& slot) noexcept;
+    template <class T>
+    void keep(Slot& slot, T& result);
+    void respond_with_error(Slot& slot, const protocol::Frame& frame);
+    void finish_with_error(Slot& slot, Error error);
+    void retire(Slot& slot) noexcept;
+    void respond_to_stats(Slot& slot, const protocol::Frame& frame);
+    void respond_with_malformed(Slot& slot, const protocol::Frame& frame);
+    [[nodiscard]] Session& route(std::string_view key) noexcept;
+    void maybe_delete() noexcept;
+
+    std::unique_ptr<IOPS> iops_;
+    Settings settings_;
+    SlotPool pool_;
+    DeadlineQueue deadlines_;
+    BufferPool buffers_;
+    std::vector<std::unique_ptr<Session>> sessions_;
+    std::vector<Session*> dirty_;
+    std::unique_ptr<TimerEvent> turn_;
+    std::unique_ptr<TimerEvent> deadline_timer_;
+    Slot* queue_head_ = nullptr;
+    Slot* queue_tail_ = nullptr;
+    TimePoint now_{};
+    TimePoint deadline_armed_for_{};
+    bool clock_read_ = false;
+    bool dispatching_ = false;
+    bool turn_requested_ = false;
+    bool closed_ = false;
+    bool abandoned_ = false;
+    bool loop_gone_ = false;
+    std::exception_ptr exception_;
+    std::function<void(const Error&)> on_unobserved_;
+};
+
+}  // namespace chaise::detail
+
+#include "bucket/core_inline.hpp"

@@ -1,0 +1,86 @@
+#pragma once
+
+// The hot parts of Core.
+
+#include "bucket/core.hpp"
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+namespace chaise::detail {
+
+inline Slot& Core::acquire(OperationKind kind, protocol::Opcode opcode) {
+    Slot& slot = pool_.acquire();
+    slot.core = this;
+    slot.session = nullptr;
+    slot.target = nullptr;
+    slot.owners = owned_by_user | owned_by_handle;
+    slot.kind = kind;
+    slot.opcode = static_cast<std::uint8_t>(opcode);
+    slot.consumer = Consumer::none;
+    slot.quiet = false;
+    slot.idempotent = false;
+    slot.retries = 0;
+    slot.started = now();
+    return slot;
+}
+
+inline Session& Core::route(std::string_view) noexcept { return *sessions_.front(); }
+
+template <class Request>
+void Core::submit(Slot& slot, std::optional<Duration> timeout, std::string_view key, Request& request) {
+    Session& session = route(key);
+    if (closed_) [[unlikely]]
+        return reject(slot, errc::shutdown, key, "the bucket is closed");
+    request.context.opaque = slot.opaque;
+    const std::size_t size = encoded_size(request);
+    char* room = session.pipeline().reserve(slot, size);
+    if (!room) [[unlikely]]
+        return reject(slot, errc::queue_full, key, "the node's queue is full");
+    encode(request, room);
+    slot.session = &session;
+    session.pipeline().append(slot);
+    add_deadline(slot, timeout);
+    mark_dirty(session);
+}
+
+inline void Core::add_deadline(Slot& slot, std::optional<Duration> timeout) {
+    deadlines_.add(slot, slot.started, timeout ? std::min(*timeout, longest_timeout) : settings_.operation_timeout);
+    if (!deadline_timer_->active() || slot.deadline < deadline_armed_for_) arm_deadline(slot.deadline);
+}
+
+inline void Core::mark_dirty(Session& session) {
+    if (session.dirty) return;
+    session.dirty = true;
+    dirty_.push_back(&session);
+    if (!dispatching_) request_turn();
+}
+
+template <class T>
+void Core::keep(Slot& slot, T& result) {
+    if ((slot.owners & owned_by_handle) != 0 && slot.consumer != Consumer::detached) {
+        ::new (static_cast<void*>(slot.storage)) T(std::move(result));
+        slot.outcome = Outcome::result;
+    } else {
+        unowned(slot);
+    }
+}
+
+template <class T>
+void Core::deliver(Slot& slot, T& result) {
+    slot.owners = static_cast<std::uint8_t>(slot.owners & ~owned_by_user);
+    if (Target target = std::exchange(slot.target, nullptr)) {
+        target(slot, &result, nullptr);
+    } else {
+        keep(slot, result);
+    }
+}
+
+/// Out of pipeline and deadlines: the operation is answered.
+inline void Core::retire(Slot& slot) noexcept {
+    slot.session->pipeline().remove(slot);
+    deadlines_.remove(slot);
+}
+
+}  // namespace chaise::detail

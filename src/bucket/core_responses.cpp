@@ -1,0 +1,178 @@
+// What the server's answers become.
+
+#include "bucket/core.hpp"
+#include "protocol/byte_order.hpp"
+#include "protocol/status.hpp"
+
+#include <string>
+#include <utility>
+
+namespace chaise::detail {
+
+namespace {
+
+using protocol::Frame;
+using protocol::Status;
+
+std::string_view name(OperationKind kind) noexcept {
+    switch (kind) {
+        case OperationKind::get: return "get";
+        case OperationKind::get_and_touch: return "get_and_touch";
+        case OperationKind::upsert: return "upsert";
+        case OperationKind::insert: return "insert";
+        case OperationKind::replace: return "replace";
+        case OperationKind::append: return "append";
+        case OperationKind::prepend: return "prepend";
+        case OperationKind::remove: return "remove";
+        case OperationKind::touch: return "touch";
+        case OperationKind::counter: return "counter";
+        case OperationKind::noop: return "noop";
+        case OperationKind::version: return "version";
+        case OperationKind::stats: return "stats";
+        case OperationKind::flush: return "flush";
+        case OperationKind::connect: return "connect";
+        case OperationKind::close: return "close";
+    }
+    return "unknown";
+}
+
+errc errc_of(OperationKind kind, Status status) noexcept {
+    if (status == Status::key_eexists && kind == OperationKind::insert) return errc::document_exists;
+    if (status == Status::not_stored && (kind == OperationKind::append || kind == OperationKind::prepend)) {
+        return errc::document_not_found;
+    }
+    return errc_of_status(static_cast<std::uint16_t>(status));
+}
+
+bool wanted(const Slot& slot) noexcept {
+    return (slot.owners & (owned_by_user | owned_by_queue)) == owned_by_user;
+}
+
+/// What a mutation gives: a mutation token may follow the status, memcached's TOUCH adds flags (protocol.md 2.1).
+OperationResult mutation_result(const Frame& frame, std::uint16_t vbucket) noexcept {
+    if (frame.extras.size() < 16) return {errc::success, frame.cas};
+    return {errc::success, frame.cas,
+            MutationToken{.vbucket_uuid = protocol::load_be64(frame.extras.data()),
+                          .seqno = protocol::load_be64(frame.extras.data() + 8),
+                          .vbucket = vbucket}};
+}
+
+Frame request_of(const Slot& slot) noexcept {
+    Frame request;
+    const std::string_view bytes(slot.block->data() + slot.offset, slot.length);
+    static_cast<void>(protocol::parse_frame(bytes, request, 0xffffffff));
+    return request;
+}
+
+constexpr std::size_t most_statistics = 100'000;
+
+}  // namespace
+
+Error Core::make_error(const Slot& slot, errc code, std::string message, bool may_have_happened,
+                       std::optional<std::uint16_t> status, std::string_view server_text) {
+    ErrorContext context;
+    context.message = std::move(message);
+    context.operation = name(slot.kind);
+    if (slot.block) context.key = request_of(slot).key;
+    if (slot.session) context.node = slot.session->name();
+    context.server_text = server_text;
+    context.opaque = slot.opaque;
+    context.status = status;
+    context.time_spent = now() - slot.started;
+    context.retries = slot.retries;
+    context.may_have_happened = may_have_happened;
+    return Error(code, std::move(context));
+}
+
+void Core::respond(Slot& slot, const Frame& frame, Buffer* buffer) {
+    if (frame.status() != Status::success) [[unlikely]]
+        return respond_with_error(slot, frame);
+    switch (slot.kind) {
+        case OperationKind::get:
+        case OperationKind::get_and_touch: {
+            if (frame.extras.size() < 4) return respond_with_malformed(slot, frame);
+            retire(slot);
+            if (!wanted(slot)) return unowned(slot);
+            ValueResult result(frame.value, protocol::load_be32(frame.extras.data()), frame.datatype, frame.cas, buffer);
+            return deliver(slot, result);
+        }
+        case OperationKind::counter: {
+            if (frame.value.size() != 8) return respond_with_malformed(slot, frame);
+            retire(slot);
+            if (!wanted(slot)) return unowned(slot);
+            ValueResult result = ValueResult::of_counter(protocol::load_be64(frame.value.data()), frame.cas);
+            return deliver(slot, result);
+        }
+        case OperationKind::stats: return respond_to_stats(slot, frame);
+        case OperationKind::version: {
+            VersionResult result;
+            result.add(slot.session->name(), frame.value);
+            retire(slot);
+            if (!wanted(slot)) return unowned(slot);
+            return deliver(slot, result);
+        }
+        default: {
+            OperationResult result =
+                frame.extras.empty() ? OperationResult(errc::success, frame.cas)
+                                     : mutation_result(frame, request_of(slot).vbucket());
+            retire(slot);
+            if (!wanted(slot)) return unowned(slot);
+            return deliver(slot, result);
+        }
+    }
+}
+
+void Core::respond_to_stats(Slot& slot, const Frame& frame) {
+    auto* stats = static_cast<StatsResult*>(slot.accumulator);
+    const bool last = frame.key.empty() && frame.value.empty();
+    if (wanted(slot) && !last) {
+        if (!stats) slot.accumulator = stats = new StatsResult;
+        if (stats->stats().size() >= most_statistics) return respond_with_malformed(slot, frame);
+        stats->add(slot.session->name(), frame.key, frame.value);
+    }
+    if (!last) return;
+    StatsResult result;
+    if (stats) result = std::move(*stats);
+    free_accumulator(slot);
+    retire(slot);
+    if (!wanted(slot)) return unowned(slot);
+    deliver(slot, result);
+}
+
+void Core::respond_with_error(Slot& slot, const Frame& frame) {
+    const errc code = errc_of(slot.kind, frame.status());
+    if (!wanted(slot)) {
+        free_accumulator(slot);
+        retire(slot);
+        return unowned(slot);
+    }
+    if (slot.quiet && code == errc::document_not_found) {
+        retire(slot);
+        if (slot.kind == OperationKind::remove) {
+            OperationResult result(code, 0);
+            return deliver(slot, result);
+        }
+        ValueResult result(code);
+        return deliver(slot, result);
+    }
+    std::string message;
+    if (code == errc::unknown_status) message = "status " + std::to_string(frame.specific);
+    Error error = make_error(slot, code, std::move(message), code == errc::durability_ambiguous, frame.specific,
+                             frame.value.substr(0, 1024));
+    free_accumulator(slot);
+    retire(slot);
+    deliver_error(slot, error);
+}
+
+void Core::respond_with_malformed(Slot& slot, const Frame& frame) {
+    Error error = make_error(slot, errc::protocol_error, "the server's response is malformed", true, frame.specific);
+    const bool heard = wanted(slot);
+    free_accumulator(slot);
+    retire(slot);
+    if (!heard) return unowned(slot);
+    deliver_error(slot, error);
+}
+
+void Core::free_accumulator(Slot& slot) noexcept { delete static_cast<StatsResult*>(std::exchange(slot.accumulator, nullptr)); }
+
+}  // namespace chaise::detail

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <chaise/bucket_options.hpp>
+
+#include <string>
+
+namespace chaise::detail {
+
+/// What a bucket was told, checked: its options with those of the connection string over them.
+struct Settings {
+    ConnectionString connection;
+    std::string username;
+    std::string password;
+    bool quiet = false;
+    bool allow_plain = false;
+    bool enable_flush = false;
+    Duration operation_timeout{};
+    Duration connect_timeout{};
+    std::size_t max_queue_operations = 0;
+    std::size_t max_queue_bytes = 0;
+
+    /// \throws ArgumentError, InvalidError, NotSupportedError
+    static Settings make(std::string_view connection_string, const BucketOptions& options);
+};
+
+}  // namespace chaise::detail

@@ -1,0 +1,122 @@
+#pragma once
+
+#include "session/send_buffer.hpp"
+
+#include <chaise/detail/slot.hpp>
+#include <chaise/transport.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace chaise::detail {
+
+/// The requests of one session, in the order of issue: first those that were sent and wait for a response, then those
+/// that wait to be sent. It owns no slot; it knows nothing of transports, time or users.
+class Pipeline {
+public:
+    Pipeline(std::size_t max_operations, std::size_t max_bytes) noexcept
+        : buffer_(max_bytes), max_operations_(max_operations) {}
+
+    /// Room to encode a request into, or null: the bounds are reached.
+    [[nodiscard]] char* reserve(Slot& slot, std::size_t size) {
+        if (count_ >= max_operations_) [[unlikely]]
+            return nullptr;
+        return buffer_.reserve(slot, size);
+    }
+    /// The request that was encoded into the room reserved, at the end of the line.
+    void append(Slot& slot) noexcept {
+        slot.sequence = ++last_sequence_;
+        slot.owners |= owned_by_wire;
+        slot.next = nullptr;
+        slot.prev = tail_;
+        (tail_ ? tail_->next : head_) = &slot;
+        tail_ = &slot;
+        if (!unsent_) unsent_ = &slot;
+        ++count_;
+    }
+    /// Out of the line: answered, or given up before it was sent.
+    void remove(Slot& slot) noexcept {
+        if (unsent_ == &slot) unsent_ = slot.next;
+        (slot.prev ? slot.prev->next : head_) = slot.next;
+        (slot.next ? slot.next->prev : tail_) = slot.prev;
+        slot.owners = static_cast<std::uint8_t>(slot.owners & ~owned_by_wire);
+        buffer_.unpin(slot);
+        --count_;
+    }
+
+    [[nodiscard]] bool has_unsent() const noexcept { return unsent_ != nullptr; }
+    /// All of it was handed to the transport: the server may have executed it.
+    [[nodiscard]] bool sent(const Slot& slot) const noexcept { return slot.sequence <= sent_sequence_; }
+    /// A part of it was handed to the transport: the rest must follow, whoever still wants it.
+    [[nodiscard]] bool begun(const Slot& slot) const noexcept {
+        return sent(slot) || (&slot == unsent_ && partly_written_ != 0);
+    }
+
+    /// What is to be written next: neighbours in one block make one buffer.
+    [[nodiscard]] std::size_t gather(std::span<ConstBuffer> out) noexcept {
+        std::size_t n = 0;
+        std::size_t skip = partly_written_;
+        gathered_bytes_ = 0;
+        gathered_last_ = nullptr;
+        for (Slot* slot = unsent_; slot; slot = slot->next) {
+            const char* from = slot->block->data() + slot->offset + skip;
+            const std::size_t size = slot->length - skip;
+            skip = 0;
+            if (n != 0 && static_cast<const char*>(out[n - 1].data) + out[n - 1].size == from) {
+                out[n - 1].size += size;
+            } else if (n == out.size()) {
+                break;
+            } else {
+                out[n++] = {from, size};
+            }
+            gathered_bytes_ += size;
+            gathered_last_ = slot;
+        }
+        return n;
+    }
+    /// How much of what was last gathered has been written.
+    void written(std::size_t bytes) noexcept {
+        if (bytes == gathered_bytes_) {
+            if (!gathered_last_) return;
+            sent_sequence_ = gathered_last_->sequence;
+            unsent_ = gathered_last_->next;
+            partly_written_ = 0;
+            return;
+        }
+        bytes += partly_written_;
+        while (unsent_ && bytes >= unsent_->length) {
+            bytes -= unsent_->length;
+            sent_sequence_ = unsent_->sequence;
+            unsent_ = unsent_->next;
+        }
+        partly_written_ = bytes;
+    }
+    [[nodiscard]] std::size_t gathered_bytes() const noexcept { return gathered_bytes_; }
+
+    /// A new connection: everything in the line is to be sent again.
+    void restart() noexcept {
+        for (Slot* slot = head_; slot; slot = slot->next) slot->sequence = ++last_sequence_;
+        unsent_ = head_;
+        partly_written_ = 0;
+    }
+
+    [[nodiscard]] Slot* first() const noexcept { return head_; }
+    [[nodiscard]] std::size_t size() const noexcept { return count_; }
+    [[nodiscard]] std::size_t bytes() const noexcept { return buffer_.bytes(); }
+
+private:
+    SendBuffer buffer_;
+    Slot* head_ = nullptr;
+    Slot* tail_ = nullptr;
+    Slot* unsent_ = nullptr;
+    std::size_t partly_written_ = 0;  ///< bytes of `unsent_`
+    std::size_t gathered_bytes_ = 0;
+    Slot* gathered_last_ = nullptr;
+    std::size_t count_ = 0;
+    std::size_t max_operations_;
+    std::uint64_t last_sequence_ = 0;
+    std::uint64_t sent_sequence_ = 0;
+};
+
+}  // namespace chaise::detail

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <chaise/detail/slot.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+namespace chaise::detail {
+
+/// Encoded requests lie in blocks, each pinned by its slot until the operation is done, so that sending one again
+/// needs no copy.
+class SendBlock {
+public:
+    static constexpr std::size_t standard_capacity = 64 * 1024;
+
+    static SendBlock* make(std::size_t capacity) {
+        void* memory = ::operator new(sizeof(SendBlock) + capacity);
+        return new (memory) SendBlock(capacity);
+    }
+    static void destroy(SendBlock* block) noexcept {
+        block->~SendBlock();
+        ::operator delete(static_cast<void*>(block));
+    }
+    [[nodiscard]] char* data() noexcept { return reinterpret_cast<char*>(this + 1); }
+
+    std::size_t capacity;
+    std::size_t used = 0;
+    std::size_t pins = 0;
+    SendBlock* next_free = nullptr;
+
+private:
+    explicit SendBlock(std::size_t bytes) noexcept : capacity(bytes) {}
+};
+
+/// Where one session encodes its requests.
+class SendBuffer {
+public:
+    explicit SendBuffer(std::size_t max_bytes) noexcept : max_bytes_(max_bytes) {}
+    SendBuffer(const SendBuffer&) = delete;
+    SendBuffer& operator=(const SendBuffer&) = delete;
+    ~SendBuffer() {
+        if (tail_) SendBlock::destroy(tail_);
+        while (SendBlock* block = free_) {
+            free_ = block->next_free;
+            SendBlock::destroy(block);
+        }
+    }
+
+    /// Room for a request of `size` bytes, pinned by `slot`; null if that would exceed the bound. The memory of
+    /// blocks counts against the bound, not only the requests: one slow operation pins a whole block.
+    [[nodiscard]] char* reserve(Slot& slot, std::size_t size) {
+        if (!tail_ || tail_->capacity - tail_->used < size) [[unlikely]] {
+            if (!next_block(size)) return nullptr;
+        }
+        slot.block = tail_;
+        slot.offset = static_cast<std::uint32_t>(tail_->used);
+        slot.length = static_cast<std::uint32_t>(size);
+        tail_->used += size;
+        ++tail_->pins;
+        return tail_->data() + slot.offset;
+    }
+    void unpin(Slot& slot) noexcept {
+        SendBlock* block = slot.block;
+        slot.block = nullptr;
+        if (--block->pins != 0) return;
+        if (block == tail_) {
+            block->used = 0;
+        } else {
+            retire(block);
+        }
+    }
+    [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+
+private:
+    static constexpr std::size_t max_free = 16;
+
+    bool next_block(std::size_t size) {
+        const std::size_t capacity = size > SendBlock::standard_capacity ? size : SendBlock::standard_capacity;
+        if (tail_ && tail_->pins == 0) drop_tail();
+        if (bytes_ + capacity > max_bytes_ && !(bytes_ == 0 && size <= max_bytes_)) return false;
+        SendBlock* block = nullptr;
+        if (capacity == SendBlock::standard_capacity && free_) {
+            block = free_;
+            free_ = block->next_free;
+            --free_count_;
+        } else {
+            block = SendBlock::make(capacity);
+        }
+        bytes_ += capacity;
+        tail_ = block;
+        return true;
+    }
+    void drop_tail() noexcept {
+        SendBlock* block = tail_;
+        tail_ = nullptr;
+        retire(block);
+    }
+    void retire(SendBlock* block) noexcept {
+        bytes_ -= block->capacity;
+        if (block->capacity == SendBlock::standard_capacity && free_count_ < max_free) {
+            block->used = 0;
+            block->next_free = free_;
+            free_ = block;
+            ++free_count_;
+        } else {
+            SendBlock::destroy(block);
+        }
+    }
+
+    SendBlock* tail_ = nullptr;
+    SendBlock* free_ = nullptr;
+    std::size_t free_count_ = 0;
+    std::size_t bytes_ = 0;
+    std::size_t max_bytes_;
+};
+
+}  // namespace chaise::detail

@@ -1,0 +1,294 @@
+#include "session/session.hpp"
+
+#include "bucket/core.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <chrono>
+#include <utility>
+
+namespace chaise::detail {
+
+namespace {
+
+/// Printable, without commas, from 256 random bits.
+std::string make_nonce(IOPS& iops) {
+    std::string nonce;
+    for (int i = 0; i < 4; ++i) nonce += fmt::format("{:016x}", iops.random());
+    return nonce;
+}
+
+}  // namespace
+
+Session::Session(Core& core, HostSpec host, std::uint16_t port)
+    : core_(core),
+      host_(std::move(host)),
+      port_(port),
+      name_(Endpoint{host_.host, port}.to_string()),
+      pipeline_(core.settings().max_queue_operations, core.settings().max_queue_bytes),
+      receive_(core.buffers()),
+      timer_(core.iops().timer_event_factory()) {
+    timer_->set_handler([](void* session, int) { static_cast<Session*>(session)->on_timer(); }, this);
+}
+
+Session::~Session() { close(); }
+
+// ---- connecting -------------------------------------------------------------------------------------------------
+
+void Session::start() {
+    state_ = State::resolving;
+    const auto limit = std::chrono::ceil<std::chrono::microseconds>(core_.settings().connect_timeout);
+    core_.iops().schedule(*timer_, limit);
+    pending_ = core_.iops().transport_factory().resolve(host_.host, *this);
+}
+
+void Session::on_resolve(std::vector<std::string> addresses, std::error_code error) {
+    Core::Dispatch dispatch(core_);
+    pending_.reset();
+    if (error || addresses.empty()) {
+        return attempt_failed(errc::host_not_found,
+                              fmt::format("cannot resolve \"{}\": {}", host_.host, error ? error.message() : "no address"));
+    }
+    addresses_ = std::move(addresses);
+    next_address_ = 0;
+    connect_next();
+}
+
+void Session::connect_next() {
+    state_ = State::connecting;
+    pending_ = core_.iops().transport_factory().connect({addresses_[next_address_++], port_}, *this);
+}
+
+void Session::on_connect(std::unique_ptr<Transport> transport, std::error_code error) {
+    Core::Dispatch dispatch(core_);
+    pending_.reset();
+    if (error) {
+        if (next_address_ < addresses_.size()) return connect_next();
+        return attempt_failed(errc::not_connected, fmt::format("cannot connect to {}: {}", name_, error.message()));
+    }
+    transport_ = std::move(transport);
+    transport_->set_handler(*this);
+    state_ = State::bootstrapping;
+    bootstrap_.emplace(core_.settings(), make_nonce(core_.iops()));
+    bootstrap_out_.clear();
+    bootstrap_progress(bootstrap_->start(bootstrap_out_));
+    core_.mark_dirty(*this);
+}
+
+void Session::on_bootstrap_frame(const protocol::Frame& frame) {
+    bootstrap_progress(bootstrap_->on_frame(frame, bootstrap_out_));
+}
+
+void Session::bootstrap_progress(Bootstrap::Progress progress) {
+    switch (progress) {
+        case Bootstrap::Progress::more: return;  // what it says is written by flush()
+        case Bootstrap::Progress::done: return become_ready();
+        case Bootstrap::Progress::failed: {
+            const errc code = bootstrap_->error();
+            return attempt_failed(code, fmt::format("{}: {}", name_, bootstrap_->reason()));
+        }
+    }
+}
+
+void Session::become_ready() {
+    stop_timer();
+    bootstrap_.reset();
+    state_ = State::ready;
+    ready_since_ = last_received_ = core_.now();
+    last_failure_.clear();
+    pipeline_.restart();
+    core_.session_ready(*this);
+}
+
+void Session::attempt_failed(errc code, std::string reason) {
+    drop_connection();
+    last_failure_ = std::move(reason);
+    retry_later();
+    core_.session_failed(*this, code, last_failure_);
+}
+
+void Session::retry_later() {
+    state_ = State::backoff;
+    const Duration delay = backoff_.next(core_.iops().random());
+    core_.iops().schedule(*timer_, std::chrono::ceil<std::chrono::microseconds>(delay));
+}
+
+void Session::on_timer() {
+    Core::Dispatch dispatch(core_);
+    switch (state_) {
+        case State::backoff: return start();
+        case State::resolving:
+        case State::connecting:
+        case State::bootstrapping:
+            return attempt_failed(errc::timeout_before_send, fmt::format("no connection to {} within connect_timeout", name_));
+        default: return;
+    }
+}
+
+void Session::stop_timer() noexcept {
+    if (timer_->active()) core_.iops().cancel(*timer_);
+}
+
+void Session::close() noexcept {
+    if (state_ == State::closed) return;
+    state_ = State::closed;
+    drop_connection();
+    core_.iops().cleanup(*timer_);
+}
+
+void Session::drop_connection() noexcept {
+    stop_timer();
+    pending_.reset();
+    transport_.reset();
+    bootstrap_.reset();
+    receive_.reset();
+    read_armed_ = write_blocked_ = leftover_ = false;
+    wanted_frame_ = protocol::header_size;
+}
+
+bool Session::forget_waiter(Slot& slot) noexcept { return std::erase(waiters_, &slot) != 0; }
+
+// ---- a connection lost --------------------------------------------------------------------------------------------
+
+void Session::connection_lost(std::string_view reason) {
+    if (state_ == State::bootstrapping) {
+        return attempt_failed(errc::not_connected, fmt::format("{}: {}", name_, reason));
+    }
+    if (state_ != State::ready) return;
+    backoff_.connection_held(core_.now() - ready_since_);
+    drop_connection();
+    last_failure_ = fmt::format("{}: {}", name_, reason);
+    // What had been sent may have been executed: only what does no harm twice goes again.
+    for (Slot* slot = pipeline_.first(); slot && pipeline_.begun(*slot);) {
+        Slot* next = slot->next;
+        const bool sent = pipeline_.sent(*slot);
+        const bool wanted = (slot->owners & (owned_by_user | owned_by_queue)) == owned_by_user;
+        if (!wanted) {
+            pipeline_.remove(*slot);
+            unowned(*slot);
+        } else if (sent && !slot->idempotent) {
+            Error error = core_.make_error(*slot, errc::connection_lost_after_send, last_failure_, true);
+            pipeline_.remove(*slot);
+            core_.fail_later(*slot, std::move(error));
+        } else {
+            core_.start_again(*slot);
+        }
+        slot = next;
+    }
+    pipeline_.restart();
+    retry_later();
+}
+
+void Session::check_silence(TimePoint now) {
+    if (state_ != State::ready) return;
+    const Slot* oldest = pipeline_.first();
+    if (!oldest || !pipeline_.sent(*oldest)) return;
+    const Duration limit = core_.settings().operation_timeout;
+    if (now - last_received_ >= limit && now - oldest->started >= limit) {
+        connection_lost("the server was silent while operations timed out");
+    }
+}
+
+// ---- bytes out -----------------------------------------------------------------------------------------------------
+
+void Session::flush() {
+    if (write_blocked_ || !transport_) return;
+    if (state_ == State::bootstrapping) {
+        if (bootstrap_out_.empty()) return;
+        const ConstBuffer all{bootstrap_out_.data(), bootstrap_out_.size()};
+        const WriteResult result = transport_->write({&all, 1});
+        if (result.error) return connection_lost(result.error.message());
+        bootstrap_out_.erase(0, result.bytes);
+        if (bootstrap_out_.empty()) return;
+        write_blocked_ = true;
+        return transport_->wait_writable();
+    }
+    std::array<ConstBuffer, 64> buffers;
+    while (pipeline_.has_unsent()) {
+        const std::size_t count = pipeline_.gather(buffers);
+        const WriteResult result = transport_->write({buffers.data(), count});
+        pipeline_.written(result.bytes);
+        if (result.error) return connection_lost(result.error.message());
+        if (result.bytes < pipeline_.gathered_bytes()) {
+            write_blocked_ = true;
+            return transport_->wait_writable();
+        }
+    }
+}
+
+void Session::on_writable() {
+    Core::Dispatch dispatch(core_);
+    write_blocked_ = false;
+    core_.mark_dirty(*this);
+}
+
+// ---- bytes in ------------------------------------------------------------------------------------------------------
+
+void Session::arm_read() {
+    if (read_armed_ || leftover_ || !transport_) return;
+    read_armed_ = true;
+    transport_->read(receive_.prepare(wanted_frame_));
+}
+
+void Session::on_read(std::size_t bytes, std::error_code error) {
+    Core::Dispatch dispatch(core_);
+    read_armed_ = false;
+    if (error) return connection_lost(error.message());
+    if (bytes == 0) return connection_lost("the server closed the connection");
+    last_received_ = core_.now();
+    receive_.received(bytes);
+    core_.mark_dirty(*this);
+    parse();
+}
+
+void Session::resume() {
+    if (!leftover_) return;
+    leftover_ = false;
+    core_.mark_dirty(*this);
+    parse();
+}
+
+void Session::parse() {
+    // A consumer may close the bucket, or find the connection lost: then there is nothing left to parse.
+    try {
+        while (transport_) {
+            protocol::Frame frame;
+            const protocol::ParseResult parsed = protocol::parse_frame(receive_.unparsed(), frame);
+            if (parsed.status != protocol::ParseStatus::complete) [[unlikely]] {
+                if (parsed.status == protocol::ParseStatus::error) {
+                    return connection_lost(fmt::format("protocol error: {}", protocol::name(parsed.error)));
+                }
+                wanted_frame_ = parsed.size;
+                return;
+            }
+            receive_.consume(parsed.size);
+            on_frame(frame);
+        }
+    } catch (...) {
+        core_.caught(std::current_exception());
+        if (transport_) {
+            leftover_ = true;
+            core_.request_turn();
+        }
+    }
+}
+
+void Session::on_frame(const protocol::Frame& frame) {
+    using protocol::Magic;
+    if (frame.magic == Magic::server_request) return;  // news for Couchbase sessions only; no answer is due
+    if (frame.magic != Magic::client_response && frame.magic != Magic::alt_client_response) {
+        return connection_lost("protocol error: the server sent a request");
+    }
+    if (state_ != State::ready) [[unlikely]]
+        return on_bootstrap_frame(frame);
+    Slot* slot = core_.find(frame.opaque);
+    if (!slot || slot->session != this || (slot->owners & owned_by_wire) == 0 || !pipeline_.sent(*slot)) [[unlikely]]
+        return;  // nobody's: skipped
+    if (static_cast<std::uint8_t>(frame.opcode) != slot->opcode) [[unlikely]] {
+        return connection_lost("protocol error: the response is to another operation than the request");
+    }
+    core_.respond(*slot, frame, receive_.buffer());
+}
+
+}  // namespace chaise::detail

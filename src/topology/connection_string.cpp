@@ -1,0 +1,178 @@
+// Connection strings (protocol.md 7.6).
+
+#include <chaise/bucket_options.hpp>
+#include <chaise/error.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdint>
+
+namespace chaise {
+
+namespace {
+
+/// Every option that a connection string may hold, for one scheme or another; which of them are built yet the
+/// bucket decides.
+constexpr std::array known_options = {
+    // built
+    std::string_view("operation_timeout"), std::string_view("connect_timeout"), std::string_view("quiet"),
+    std::string_view("allow_plain"), std::string_view("enable_flush"), std::string_view("max_queue_operations"),
+    std::string_view("max_queue_bytes"),
+    // the seed's and today's clients', to come
+    std::string_view("bootstrap_on"), std::string_view("certpath"), std::string_view("keypath"),
+    std::string_view("truststorepath"), std::string_view("ssl"), std::string_view("compression"),
+    std::string_view("compression_min_size"), std::string_view("compression_min_ratio"),
+    std::string_view("config_poll_interval"), std::string_view("config_total_timeout"),
+    std::string_view("config_node_timeout"), std::string_view("dnssrv"), std::string_view("durability_timeout"),
+    std::string_view("durability_interval"), std::string_view("ipv6"), std::string_view("network"),
+    std::string_view("ordered"), std::string_view("preferred_server_group"), std::string_view("query_timeout"),
+    std::string_view("views_timeout"), std::string_view("http_timeout"), std::string_view("sasl_mech_force"),
+    std::string_view("distribution"), std::string_view("weights"), std::string_view("auto_eject"),
+    std::string_view("dns_nameserver"), std::string_view("tcp_keepalive"), std::string_view("tcp_user_timeout")};
+
+[[noreturn]] void malformed(std::string_view text, std::string why) {
+    throw InvalidError(Error(errc::parsing_failure,
+                             ErrorContext{.message = fmt::format("connection string \"{}\": {}", text, why)}));
+}
+
+class Parser {
+public:
+    explicit Parser(std::string_view text) : text_(text) {}
+
+    ConnectionString parse() {
+        ConnectionString out;
+        parse_scheme(out);
+        const std::size_t end_of_hosts = std::min(rest_.find_first_of("/?"), rest_.size());
+        parse_hosts(rest_.substr(0, end_of_hosts), out);
+        rest_.remove_prefix(end_of_hosts);
+        if (rest_.starts_with('/')) {
+            const std::size_t end = std::min(rest_.find('?'), rest_.size());
+            out.bucket = decode(rest_.substr(1, end - 1));
+            if (out.bucket.empty() && end == rest_.size() && rest_.size() > 1) malformed(text_, "the bucket name is empty");
+            rest_.remove_prefix(end);
+        }
+        if (rest_.starts_with('?')) parse_options(rest_.substr(1), out);
+        return out;
+    }
+
+private:
+    void parse_scheme(ConnectionString& out) {
+        const std::size_t at = text_.find("://");
+        if (at == std::string_view::npos) {
+            rest_ = text_;
+            return;  // couchbase, as in SDK 3
+        }
+        const std::string_view scheme = text_.substr(0, at);
+        rest_ = text_.substr(at + 3);
+        if (scheme == "memcached") {
+            out.scheme = Scheme::memcached;
+        } else if (scheme == "couchbase") {
+            out.scheme = Scheme::couchbase;
+        } else if (scheme == "couchbases") {
+            out.scheme = Scheme::couchbases;
+        } else {
+            malformed(text_, fmt::format("unknown scheme \"{}\" (memcached, couchbase and couchbases are known)", scheme));
+        }
+    }
+
+    void parse_hosts(std::string_view list, ConnectionString& out) {
+        if (list.empty()) malformed(text_, "no host is named");
+        while (true) {
+            const std::size_t end = std::min(list.find_first_of(",;"), list.size());
+            out.hosts.push_back(parse_host(list.substr(0, end)));
+            if (end == list.size()) break;
+            list.remove_prefix(end + 1);
+        }
+    }
+
+    HostSpec parse_host(std::string_view item) {
+        HostSpec host;
+        std::string_view port;
+        if (item.starts_with('[')) {
+            const std::size_t close = item.find(']');
+            if (close == std::string_view::npos) malformed(text_, "\"[\" without \"]\"");
+            host.host = item.substr(1, close - 1);
+            port = item.substr(close + 1);
+            if (!port.empty() && !port.starts_with(':')) malformed(text_, fmt::format("what is \"{}\"?", port));
+        } else {
+            const std::size_t colon = std::min(item.find(':'), item.size());
+            host.host = item.substr(0, colon);
+            port = item.substr(colon);
+            if (port.find(':', 1) != std::string_view::npos) malformed(text_, "an IPv6 address belongs in brackets");
+        }
+        if (host.host.empty()) malformed(text_, "a host is empty");
+        if (host.host.find_first_of(" \t\r\n@") != std::string::npos) {
+            malformed(text_, fmt::format("host \"{}\" has a character that no host has", host.host));
+        }
+        if (!port.empty()) host.port = parse_port(port.substr(1));
+        return host;
+    }
+
+    std::uint16_t parse_port(std::string_view digits) {
+        std::uint16_t port = 0;
+        const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+        if (error != std::errc{} || end != digits.data() + digits.size() || port == 0) {
+            malformed(text_, fmt::format("\"{}\" is not a port", digits));
+        }
+        return port;
+    }
+
+    void parse_options(std::string_view list, ConnectionString& out) {
+        while (!list.empty()) {
+            const std::size_t end = std::min(list.find('&'), list.size());
+            const std::string_view item = list.substr(0, end);
+            const std::size_t equals = item.find('=');
+            if (equals == std::string_view::npos || equals + 1 == item.size()) {
+                malformed(text_, fmt::format("option \"{}\" has no value", item.substr(0, equals)));
+            }
+            std::string name = decode(item.substr(0, equals));
+            if (std::find(known_options.begin(), known_options.end(), name) == known_options.end()) {
+                throw ArgumentError(Error(
+                    errc::invalid_argument,
+                    ErrorContext{.message = fmt::format("connection string: unknown option \"{}\"", name)}));
+            }
+            out.options.insert_or_assign(std::move(name), decode(item.substr(equals + 1)));
+            list.remove_prefix(std::min(end + 1, list.size()));
+        }
+    }
+
+    /// %XX
+    std::string decode(std::string_view text) {
+        std::string out;
+        for (std::size_t i = 0; i < text.size(); ++i) {
+            if (text[i] != '%') {
+                out += text[i];
+                continue;
+            }
+            unsigned value = 0;
+            const char* from = text.data() + i + 1;
+            if (i + 2 >= text.size() || std::from_chars(from, from + 2, value, 16).ptr != from + 2) {
+                malformed(text_, "\"%\" without two hexadecimal digits");
+            }
+            out += static_cast<char>(value);
+            i += 2;
+        }
+        return out;
+    }
+
+    std::string_view text_;
+    std::string_view rest_;
+};
+
+}  // namespace
+
+ConnectionString ConnectionString::parse(std::string_view text) { return Parser(text).parse(); }
+
+std::uint16_t ConnectionString::default_port() const noexcept {
+    switch (scheme) {
+        case Scheme::memcached: return 11211;
+        case Scheme::couchbase: return 11210;
+        case Scheme::couchbases: return 11207;
+    }
+    return 0;
+}
+
+}  // namespace chaise
