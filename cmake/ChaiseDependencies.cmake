@@ -41,9 +41,6 @@ set(CARES_BUILD_TOOLS OFF)
 chaise_dependency(c-ares TARGET c-ares::cares
   URL https://github.com/c-ares/c-ares/releases/download/cares-1_19_1/c-ares-1.19.1.tar.gz
   SHA256 321700399b72ed0e037d0074c629e7741f6b2ec2dda92956abe3e9671d3e268e)
-if(NOT TARGET PkgConfig::cares)
-  add_library(PkgConfig::cares ALIAS c-ares::cares)
-endif()
 
 if(CHAISE_WITH_ASIO)
   find_package(Asio 1.22 QUIET)
