@@ -5,6 +5,7 @@
 option(CHAISE_FETCH_DEPENDENCIES "Download the dependencies that find_package does not find" ON)
 
 include(FetchContent)
+set(CMAKE_POLICY_DEFAULT_CMP0077 NEW)  # fetched projects take their options from the variables set here
 
 # chaise_dependency(NAME TARGET t URL u SHA256 h [VERSION v] [EXCLUDE_FROM_ALL])
 # A macro: what find_package and the fetched project set is wanted in the caller's scope.
