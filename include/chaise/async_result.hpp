@@ -247,6 +247,8 @@ public:
         detail::ConsumerTarget<T, C>::attach_to(*slot_, std::move(consumer));
     }
 
+    /// For faces: what `detail::cancel` takes, until the outcome is delivered.
+    [[nodiscard]] detail::Slot* slot() const noexcept { return slot_; }
     /// For the engine: takes over the handle's share of the slot.
     explicit AsyncResult(detail::Slot* slot) noexcept : slot_(slot) {}
 
