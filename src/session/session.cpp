@@ -65,7 +65,7 @@ void Session::on_connect(std::unique_ptr<Transport> transport, std::error_code e
     pending_.reset();
     if (error) {
         if (next_address_ < addresses_.size()) return connect_next();
-        return attempt_failed(errc::not_connected, fmt::format("cannot connect to {}: {}", name_, error.message()));
+        return attempt_failed(errc::not_connected, fmt::format("cannot connect: {}", error.message()));
     }
     transport_ = std::move(transport);
     transport_->set_handler(*this);
@@ -86,7 +86,7 @@ void Session::bootstrap_progress(Bootstrap::Progress progress) {
         case Bootstrap::Progress::done: return become_ready();
         case Bootstrap::Progress::failed: {
             const errc code = bootstrap_->error();
-            return attempt_failed(code, fmt::format("{}: {}", name_, bootstrap_->reason()));
+            return attempt_failed(code, std::string(bootstrap_->reason()));
         }
     }
 }
@@ -121,7 +121,7 @@ void Session::on_timer() {
         case State::resolving:
         case State::connecting:
         case State::bootstrapping:
-            return attempt_failed(errc::timeout_before_send, fmt::format("no connection to {} within connect_timeout", name_));
+            return attempt_failed(errc::timeout_before_send, "no connection within connect_timeout");
         default: return;
     }
 }
@@ -153,12 +153,12 @@ bool Session::forget_waiter(Slot& slot) noexcept { return std::erase(waiters_, &
 
 void Session::connection_lost(std::string_view reason) {
     if (state_ == State::bootstrapping) {
-        return attempt_failed(errc::not_connected, fmt::format("{}: {}", name_, reason));
+        return attempt_failed(errc::not_connected, std::string(reason));
     }
     if (state_ != State::ready) return;
     backoff_.connection_held(core_.now() - ready_since_);
     drop_connection();
-    last_failure_ = fmt::format("{}: {}", name_, reason);
+    last_failure_ = reason;
     // What had been sent may have been executed: only what does no harm twice goes again.
     for (Slot* slot = pipeline_.first(); slot && pipeline_.begun(*slot);) {
         Slot* next = slot->next;
