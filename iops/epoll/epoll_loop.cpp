@@ -192,7 +192,6 @@ int EpollLoop::Impl::wait(Duration timeout) {
 
     const int capacity = static_cast<int>(batch_.size());
     int count = -1;
-    errno = ENOSYS;
     if (timeout == Duration{0}) {
         count = ::epoll_wait(epoll_.get(), batch_.data(), capacity, 0);
     } else if (timeout == Duration::max()) {
