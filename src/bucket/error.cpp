@@ -50,6 +50,13 @@ std::string printable(std::string_view key) {
     return out;
 }
 
+std::string readable(Duration time) {
+    using std::chrono::duration;
+    if (time < std::chrono::milliseconds(1)) return fmt::format("{:.0f} us", duration<double, std::micro>(time).count());
+    if (time < std::chrono::seconds(1)) return fmt::format("{:.1f} ms", duration<double, std::milli>(time).count());
+    return fmt::format("{:.3f} s", duration<double>(time).count());
+}
+
 }  // namespace
 
 const std::error_category& error_category() noexcept {
@@ -109,7 +116,7 @@ std::string Error::message() const {
     const auto add = [&](const std::string& part) { where += (where.empty() ? "" : ", ") + part; };
     if (c.status) add(fmt::format("status 0x{:02x}", *c.status));
     if (c.opaque != 0) add(fmt::format("opaque 0x{:08x}", c.opaque));
-    if (c.time_spent.count() != 0) add(fmt::format("after {:.3f} s", std::chrono::duration<double>(c.time_spent).count()));
+    if (c.time_spent.count() != 0) add("after " + readable(c.time_spent));
     if (c.retries != 0) add(fmt::format("{} {}", c.retries, c.retries == 1 ? "retry" : "retries"));
     if (c.may_have_happened) add("may have happened");
     if (!where.empty()) out += fmt::format(" [{}]", where);

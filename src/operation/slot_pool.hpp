@@ -60,7 +60,7 @@ private:
         slabs_.push_back(std::make_unique<Slab>());
         Slab& slab = *slabs_.back();
         for (std::size_t i = slab_size; i-- > 0;) {
-            slab[i].opaque = first + static_cast<std::uint32_t>(i);
+            slab[i].opaque = (1u << index_bits) + first + static_cast<std::uint32_t>(i);  // 0 is nobody's
             slab[i].next = free_;
             free_ = &slab[i];
         }

@@ -1,6 +1,6 @@
 // A memcached that is not there, that goes away, that is silent, that comes back, or that is something else.
 
-#include "tests/support/memcached_process.hpp"
+#include "support/memcached_process.hpp"
 #include "tests/support/run.hpp"
 
 #include <catch2/catch.hpp>

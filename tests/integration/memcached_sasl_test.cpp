@@ -1,6 +1,6 @@
 // Authentication against a real memcached -S with a sasldb.
 
-#include "tests/support/memcached_process.hpp"
+#include "support/memcached_process.hpp"
 #include "tests/support/run.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,6 +1,6 @@
 // Every operation against a real memcached.
 
-#include "tests/support/memcached_process.hpp"
+#include "support/memcached_process.hpp"
 #include "tests/support/run.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,6 +1,6 @@
 // with_memcached PROGRAM…: runs each with the connection string of a memcached that lives as long as they do.
 
-#include "tests/support/memcached_process.hpp"
+#include "support/memcached_process.hpp"
 
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "tests/support/memcached_process.hpp"
+#include "support/memcached_process.hpp"
 
 #include <sched.h>
 #include <sys/prctl.h>
