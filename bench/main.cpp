@@ -19,7 +19,7 @@ using namespace chaise::bench;
 
 struct Arguments {
     Target target;
-    Op op = Op::get;
+    std::string op = "get";
     std::size_t size = 256;
     std::size_t depth = 100;
     double seconds = 3;
@@ -31,10 +31,12 @@ struct Arguments {
     double turn = 0.4;
 };
 
+const std::map<std::string, Op> ops{{"get", Op::get}, {"mixed", Op::mixed}, {"set", Op::set}};
+
 void add_workload(CLI::App& app, Arguments& arguments) {
-    static const std::map<std::string, Op> ops{{"get", Op::get}, {"set", Op::set}, {"mixed", Op::mixed}};
-    app.add_option("--op", arguments.op, "get, set, or mixed (9 gets to 1 set); default get")
-        ->transform(CLI::CheckedTransformer(ops));
+    app.add_option("--op", arguments.op, "get, set, or mixed (9 gets to 1 set)")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"get", "set", "mixed"}));
     app.add_option("--size", arguments.size, "bytes of a value")
         ->capture_default_str()
         ->check(CLI::Range(0, 1'000'000));
@@ -59,7 +61,7 @@ std::chrono::nanoseconds nanoseconds(double seconds) {
 }
 
 void measure(const Case& each, const Arguments& arguments) {
-    Workload workload(arguments.op, arguments.size, arguments.depth);
+    Workload workload(ops.at(arguments.op), arguments.size, arguments.depth);
     preload(arguments.target, workload);
     const auto client = each.make(arguments.target, workload);
     Meter meter({.operations = arguments.operations,
@@ -85,7 +87,7 @@ int main(int argc, char** argv) {
         ->capture_default_str()
         ->check(CLI::IsMember(names));
     run.add_option("--user", arguments.target.username, "authenticate as");
-    run.add_option("--password", arguments.target.password);
+    run.add_option("--password", arguments.target.password, "with this password");
 
     CLI::App& floor = *app.add_subcommand("floor", "the same work by a raw socket client, with nothing of chaise");
     add_measurement(floor, arguments);
@@ -94,7 +96,9 @@ int main(int argc, char** argv) {
     CLI::App& comparison =
         *app.add_subcommand("compare", "start a memcached, let floor and faces take turns; medians and ratios");
     add_workload(comparison, arguments);
-    comparison.add_option("--rounds", arguments.rounds)->capture_default_str()->check(CLI::Range(1, 1000));
+    comparison.add_option("--rounds", arguments.rounds, "turns of each case")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1000));
     comparison.add_option("--seconds", arguments.turn, "of one case in one round")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);
@@ -102,7 +106,7 @@ int main(int argc, char** argv) {
 
     try {
         if (comparison.parsed()) {
-            const auto reports = compare({.op = arguments.op,
+            const auto reports = compare({.op = ops.at(arguments.op),
                                           .size = arguments.size,
                                           .depth = arguments.depth,
                                           .rounds = arguments.rounds,

@@ -23,6 +23,7 @@ Workload::Workload(Op op, std::size_t value_size, std::size_t depth)
 }
 
 static Task<> store_all(AsyncBucket& bucket, const Workload& workload) {
+    co_await bucket.connect();  // fails at once where nobody listens
     constexpr std::size_t in_flight = 250;
     std::vector<AsyncResult<OperationResult>> started;
     for (std::size_t begin = 0; begin < Workload::key_count; begin += in_flight) {
