@@ -182,7 +182,8 @@ void Core::on_deadline() {
         caught(std::current_exception());
         slot = deadlines_.first();
     }
-    if (slot && !deadline_timer_->active()) arm_deadline(slot->deadline);
+    // A consumer may have armed it already, for its own operation, which expires later.
+    if (slot && (!deadline_timer_->active() || slot->deadline < deadline_armed_for_)) arm_deadline(slot->deadline);
 }
 
 void Core::arm_deadline(TimePoint at) {
