@@ -33,8 +33,9 @@ function(chaise_library target)
   # 0.x: every minor version is an ABI of its own.
   set_target_properties(${target} PROPERTIES
     VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR} DEFINE_SYMBOL "")
-  # In a shared library, calls inside it stay inlinable. Said always, so that ccache serves both kinds.
-  target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fno-semantic-interposition>)
+  if(BUILD_SHARED_LIBS AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(${target} PRIVATE -fno-semantic-interposition)  # calls inside the library stay inlinable
+  endif()
 endfunction()
 
 function(chaise_program target)
