@@ -68,6 +68,8 @@ protected:
         ending_ = true;
         changed_.notify_all();
     }
+    /// The strand must not outlive its context.
+    void ended() { strand_.reset(); }
     void caught(std::exception_ptr exception) {
         const std::lock_guard lock(mutex_);
         exception_ = std::move(exception);
@@ -121,6 +123,7 @@ public:
         work_.reset();
         context_.stop();
         for (std::thread& thread : threads_) thread.join();
+        ended();
     }
 
 private:
@@ -146,16 +149,30 @@ public:
         end();
         pool_.stop();
         pool_.join();
+        ended();
     }
 
 private:
     asio::thread_pool pool_{2};
 };
 
-std::vector<std::string> names(const ConformanceReport& report) {
-    std::vector<std::string> result;
-    for (const ConformanceCheck& check : report.checks) result.push_back(check.name);
-    return result;
+using MakeDriver = std::function<std::unique_ptr<ConformanceDriver>()>;
+
+/// Every check of the suite but those whose name contains `spared`.
+void check_all_but(std::string_view spared, const MakeDriver& make_driver) {
+    const auto all = check_iops([] { return std::make_unique<SingleThreadedDriver>(AsioOptions{}); });
+    std::size_t checked = 0;
+    for (const ConformanceCheck& check : all.checks) {
+        if (check.name.find(spared) != std::string::npos) continue;
+        ConformanceOptions options;
+        options.only = check.name;
+        const ConformanceReport report = check_iops(make_driver, options);
+        INFO(report.to_string());
+        CHECK(report.passed());
+        ++checked;
+    }
+    CHECK(checked > 45);
+    CHECK(checked < all.checks.size());
 }
 
 }  // namespace
@@ -170,25 +187,11 @@ TEST_CASE("an io_context passes the conformance suite") {
 }
 
 TEST_CASE("an io_context run by two threads passes the conformance suite") {
-    const ConformanceReport report = check_iops([] { return std::make_unique<TwoThreadsDriver>(); });
-    INFO(report.to_string());
-    CHECK(report.passed());
-    CHECK(report.checks.size() > 45);
+    // Two exceptions may come out of two run()s: then there is no order to check.
+    check_all_but("exception_rethrown", [] { return std::make_unique<TwoThreadsDriver>(); });
 }
 
 TEST_CASE("a strand over a thread pool passes the conformance suite") {
-    // asio::thread_pool ends the program when a handler throws, so it is spared these checks.
-    ConformanceOptions options;
-    options.only = "no check has this name";
-    std::size_t passed = 0;
-    for (const std::string& name :
-         names(check_iops([] { return std::make_unique<SingleThreadedDriver>(AsioOptions{}); }))) {
-        if (name.find("exception") != std::string::npos) continue;
-        options.only = name;
-        const ConformanceReport report = check_iops([] { return std::make_unique<ThreadPoolDriver>(); }, options);
-        INFO(report.to_string());
-        CHECK(report.passed());
-        ++passed;
-    }
-    CHECK(passed > 45);
+    // asio::thread_pool ends the program when a handler throws.
+    check_all_but("exception", [] { return std::make_unique<ThreadPoolDriver>(); });
 }
