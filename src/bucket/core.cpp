@@ -195,10 +195,10 @@ void Core::arm_deadline(TimePoint at) {
 void Core::expire(Slot& slot) {
     Session* session = slot.session;
     const bool waits_for_connection = slot.kind == OperationKind::connect;
-    const bool begun = !waits_for_connection && session->pipeline().begun(slot);
-    const bool sent = !waits_for_connection && session->pipeline().sent(slot);
+    // Of a request that was written in part the rest will follow: it may still be executed.
+    const bool sent = !waits_for_connection && session->pipeline().begun(slot);
     std::string message;
-    if (!begun && !session->ready()) {
+    if (!sent && !session->ready()) {
         message = "not connected";
         if (!session->last_failure().empty()) message += ", last attempt: " + session->last_failure();
     }
@@ -344,7 +344,7 @@ void Core::withdraw(Slot& slot) noexcept {
 
 void Core::cancel(Slot& slot) {
     if ((slot.owners & owned_by_user) == 0 || (slot.owners & owned_by_queue) != 0) return;
-    const bool sent = (slot.owners & owned_by_wire) != 0 && slot.session->pipeline().sent(slot);
+    const bool sent = (slot.owners & owned_by_wire) != 0 && slot.session->pipeline().begun(slot);
     fail_later(slot, make_error(slot, errc::cancelled, "cancelled by the caller", sent));
 }
 
