@@ -23,6 +23,7 @@ public:
     std::string build() {
         opcode_ = static_cast<Opcode>(fields_["opcode"].u8());
         read_context();
+        if (carries_collection(opcode_) && key().empty()) throw FieldError("no key");  // the encoders expect one
         switch (opcode_) {
             case Opcode::get:
             case Opcode::getq:

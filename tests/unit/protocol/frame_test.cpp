@@ -46,7 +46,7 @@ std::string random_frame(std::mt19937& random) {
             return encoded(GetRequest{{.opaque = u32(), .vbucket = 5}, key + "k", Opcode::get});
         case 1: {
             const RequestFrameInfo infos[] = {RequestFrameInfo::durability(DurabilityLevel::majority, 100),
-                                              RequestFrameInfo::impersonate(value.substr(0, 100))};
+                                              RequestFrameInfo::impersonate(std::string_view(value).substr(0, 100))};
             return encoded(StoreRequest{{.opaque = u32(), .cas = random(), .collection = u32(), .frame_infos = infos},
                                         Opcode::set,
                                         key + "k",
