@@ -97,11 +97,9 @@ void Core::after(Duration delay, std::unique_ptr<Posted> posted) {
 bool Core::step(std::int64_t limit, bool to_the_limit) {
     for (;;) {
         if (queue.size() == (chaos.scheduled() && !to_the_limit ? 1U : 0U) || queue.top().time > limit) return false;
-        const std::int64_t time = queue.top().time;
-        if (time > now_) {
-            now_ = time;
-            dispatches_at_now_ = 0;
-        } else if (++dispatches_at_now_ > options.dispatches_per_instant_max) {
+        advance_to(queue.top().time);
+        if (std::exchange(instant_, now_) != now_) dispatches_at_instant_ = 0;
+        if (++dispatches_at_instant_ > options.dispatches_per_instant_max) {
             throw std::runtime_error("SimWorld: livelock: virtual time does not pass any more");
         }
         Scheduled& node = queue.pop();

@@ -153,6 +153,10 @@ public:
     // ---- time ----
     [[nodiscard]] std::int64_t now() const noexcept { return now_; }
     [[nodiscard]] TimePoint time_point() const noexcept { return TimePoint{Duration{now_}}; }
+    [[nodiscard]] TimePoint read_clock() noexcept {
+        now_ += options.clock_reading.count();
+        return time_point();
+    }
     [[nodiscard]] WallTime wall_time() const noexcept;
     void schedule(Scheduled& node, Duration delay);
     void cancel(Scheduled& node) noexcept;
@@ -222,7 +226,8 @@ private:
 
     std::int64_t now_ = std::chrono::nanoseconds{std::chrono::hours{1}}.count();  // 0 would look like "no time"
     std::int64_t start_ = now_;
-    std::uint64_t dispatches_at_now_ = 0;
+    std::int64_t instant_ = now_;  // of the last dispatch
+    std::uint64_t dispatches_at_instant_ = 0;
     bool dead_ = false;
 };
 

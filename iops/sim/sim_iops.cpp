@@ -1,5 +1,6 @@
 #include "iops/sim/sim_iops.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <system_error>
 #include <utility>
@@ -30,7 +31,9 @@ void SimIops::update_timer(TimerEvent& event, EventAction action, std::chrono::m
     assert(dynamic_cast<SimTimer*>(&event) != nullptr && "timers come from timer_event_factory()");
     auto& timer = static_cast<SimTimer&>(event);
     if (action == EventAction::watch && alive()) {
-        core_->schedule(timer, delay);
+        // Any number of microseconds may be asked for, more than there are nanoseconds to count them in.
+        constexpr std::chrono::microseconds longest = std::chrono::years{100};
+        core_->schedule(timer, std::min(delay, longest));
     } else {
         core_->cancel(timer);
     }

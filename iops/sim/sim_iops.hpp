@@ -26,7 +26,7 @@ public:
     void update_event(IOEvent& event, EventAction action, int flags) override;
     void update_timer(TimerEvent& event, EventAction action, std::chrono::microseconds delay) override;
     [[nodiscard]] std::unique_ptr<TimerEvent> timer_event_factory() override;
-    [[nodiscard]] TimePoint now() override { return core_->time_point(); }
+    [[nodiscard]] TimePoint now() override { return core_->read_clock(); }
     [[nodiscard]] WallTime wall_time() override { return core_->wall_time(); }
     [[nodiscard]] std::uint64_t random() override { return random_(); }
     [[nodiscard]] TransportFactory& transport_factory() override { return transports_; }

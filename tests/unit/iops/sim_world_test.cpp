@@ -241,6 +241,27 @@ TEST_CASE("a livelock is an error", "[sim]") {
     CHECK(spin.times >= 999);
 }
 
+TEST_CASE("handlers may take time: what is due meanwhile comes late", "[sim]") {
+    SimWorld world{1, {.clock_reading = 1us}};
+    auto iops = world.make_iops();
+    Alarm busy{*iops};
+    Alarm late{*iops};
+    TimePoint due;
+    Duration lateness{};
+    busy.action = [&] {
+        const TimePoint start = iops->now();
+        while (iops->now() - start < 10ms) {
+        }
+    };
+    late.action = [&] { lateness = iops->now() - due; };
+    due = world.now() + 2ms;
+    iops->schedule(*busy.event, 1ms);
+    iops->schedule(*late.event, 2ms);
+    world.run();
+    CHECK(lateness >= 9ms);
+    CHECK(lateness < 10ms);
+}
+
 TEST_CASE("there are no descriptors in a simulated world", "[sim]") {
     SimWorld world{1};
     auto iops = world.make_iops();
