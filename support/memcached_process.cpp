@@ -42,7 +42,10 @@ void MemcachedProcess::kill() {
     pid_ = -1;
 }
 
-void MemcachedProcess::pause() const { ::kill(pid_, SIGSTOP); }
+void MemcachedProcess::pause() const {
+    ::kill(pid_, SIGSTOP);
+    waitpid(pid_, nullptr, WUNTRACED);  // until it has stopped: it may be answering on another core
+}
 void MemcachedProcess::resume() const { ::kill(pid_, SIGCONT); }
 
 void MemcachedProcess::start(const Options& options) {
