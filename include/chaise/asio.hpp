@@ -42,65 +42,94 @@ template <class Token>
 
 namespace detail {
 
-/// Takes an outcome to an Asio handler: on the handler's executor, with its allocator and cancellation slot.
+template <class Handler>
+using AsioExecutorOf = asio::associated_executor_t<Handler, asio::any_io_executor>;
+
+template <class Executor>
+[[nodiscard]] bool is_same_executor(const Executor& executor, const asio::any_io_executor& strand) noexcept {
+    if constexpr (std::is_same_v<Executor, asio::any_io_executor>) {
+        return executor == strand;
+    } else {
+        const Executor* target = strand.target<Executor>();
+        return target != nullptr && *target == executor;
+    }
+}
+
+/// Takes an outcome to an Asio handler that runs on the bucket's own executor: where outcomes arrive anyway, and where
+/// there is work as long as a read is armed.
 template <class T, class Handler, bool expected>
 class AsioConsumer {
 public:
-    using Executor = asio::associated_executor_t<Handler, asio::any_io_executor>;
-    using CancellationSlot = asio::associated_cancellation_slot_t<Handler>;
-
-    AsioConsumer(Handler handler, const asio::any_io_executor& strand) : handler_(std::move(handler)) {
-        Executor executor = asio::get_associated_executor(handler_, strand);
-        // The bucket's own executor is where outcomes arrive, and has work as long as a read is armed.
-        if (!same(executor, strand)) work_.emplace(std::move(executor));
-    }
-
-    void cancel_with(Slot& slot) {
-        CancellationSlot cancellation = asio::get_associated_cancellation_slot(handler_);
+    template <class H>
+    AsioConsumer(Slot& slot, H&& handler) : handler_(std::forward<H>(handler)) {
+        auto cancellation = asio::get_associated_cancellation_slot(handler_);
         if (cancellation.is_connected()) {
+            cancellable_ = true;
             cancellation.assign([&slot](asio::cancellation_type type) {
                 if (type != asio::cancellation_type::none) cancel(slot);
             });
         }
     }
-    [[nodiscard]] const Handler& handler() const noexcept { return handler_; }
+
+    void on_result(T&& result) && {
+        forget_cancellation();
+        if constexpr (expected) {
+            std::move(handler_)(Expected<T, Error>(std::move(result)));
+        } else {
+            std::move(handler_)(std::exception_ptr(), std::move(result));
+        }
+    }
+    void on_error(Error&& error) && {
+        forget_cancellation();
+        if constexpr (expected) {
+            std::move(handler_)(Expected<T, Error>(Unexpected<Error>(std::move(error))));
+        } else {
+            std::move(handler_)(make_exception_ptr(std::move(error)), T());
+        }
+    }
+
+protected:
+    void forget_cancellation() {
+        if (cancellable_) asio::get_associated_cancellation_slot(handler_).clear();
+    }
+    Handler handler_;
+
+private:
+    bool cancellable_ = false;
+};
+
+/// The same for a handler with an executor of its own, which is kept at work until then.
+template <class T, class Handler, bool expected>
+class RemoteAsioConsumer final : AsioConsumer<T, Handler, expected> {
+public:
+    template <class H>
+    RemoteAsioConsumer(Slot& slot, H&& handler, AsioExecutorOf<Handler> executor)
+        : AsioConsumer<T, Handler, expected>(slot, std::forward<H>(handler)), work_(std::move(executor)) {}
 
     void on_result(T&& result) && {
         if constexpr (expected) {
-            std::move(*this).complete(Expected<T, Error>(std::move(result)));
+            std::move(*this).dispatch(Expected<T, Error>(std::move(result)));
         } else {
-            std::move(*this).complete(std::exception_ptr(), std::move(result));
+            std::move(*this).dispatch(std::exception_ptr(), std::move(result));
         }
     }
     void on_error(Error&& error) && {
         if constexpr (expected) {
-            std::move(*this).complete(Expected<T, Error>(Unexpected<Error>(std::move(error))));
+            std::move(*this).dispatch(Expected<T, Error>(Unexpected<Error>(std::move(error))));
         } else {
-            std::move(*this).complete(make_exception_ptr(std::move(error)), T());
+            std::move(*this).dispatch(make_exception_ptr(std::move(error)), T());
         }
     }
 
 private:
-    static bool same(const Executor& executor, const asio::any_io_executor& strand) noexcept {
-        if constexpr (std::is_same_v<Executor, asio::any_io_executor>) {
-            return executor == strand;
-        } else {
-            const Executor* target = strand.target<Executor>();
-            return target != nullptr && *target == executor;
-        }
-    }
-
     template <class... Args>
-    void complete(Args&&... args) && {
-        CancellationSlot cancellation = asio::get_associated_cancellation_slot(handler_);
-        if (cancellation.is_connected()) cancellation.clear();
-        Handler handler(std::move(handler_));
-        if (!work_) return std::move(handler)(std::forward<Args>(args)...);
-        const Executor executor = work_->get_executor();
-        asio::dispatch(executor, Bound<std::decay_t<Args>...>{std::move(handler), {std::forward<Args>(args)...}});
+    void dispatch(Args&&... args) && {
+        this->forget_cancellation();
+        asio::dispatch(work_.get_executor(),
+                       Bound<std::decay_t<Args>...>{std::move(this->handler_), {std::forward<Args>(args)...}});
     }
 
-    /// The handler with its arguments, on the way to another executor.
+    /// The handler with its arguments, on the way to its executor.
     template <class... Args>
     struct Bound {
         using allocator_type = asio::associated_allocator_t<Handler>;
@@ -112,8 +141,7 @@ private:
         std::tuple<Args...> arguments;
     };
 
-    Handler handler_;
-    std::optional<asio::executor_work_guard<Executor>> work_;
+    asio::executor_work_guard<AsioExecutorOf<Handler>> work_;
 };
 
 }  // namespace detail
@@ -122,36 +150,38 @@ private:
 /// travels as an argument of the initiation.
 class AsioFace {
 public:
-    explicit AsioFace(AsioIOPS& iops) : iops_(&iops), strand_(iops.get_executor()) {}
+    explicit AsioFace(AsioIOPS& iops) : iops_(&iops) {}
 
     template <class T, class Token = asio::use_awaitable_t<>>
     auto wrap(AsyncResult<T> operation, Token&& token = {}) {
         assert_on_strand();
-        return asio::async_initiate<Token, void(std::exception_ptr, T)>(Initiation<T, false>{strand_}, token,
+        return asio::async_initiate<Token, void(std::exception_ptr, T)>(Initiation<T, false>{}, token,
                                                                         std::move(operation));
     }
     template <class T, class Token>
     auto wrap(AsyncResult<T> operation, AsExpected<Token> token) {
         assert_on_strand();
-        return asio::async_initiate<Token, void(Expected<T, Error>)>(Initiation<T, true>{strand_}, token.token,
+        return asio::async_initiate<Token, void(Expected<T, Error>)>(Initiation<T, true>{}, token.token,
                                                                      std::move(operation));
     }
-    [[nodiscard]] const asio::any_io_executor& get_executor() const noexcept { return strand_; }
+    [[nodiscard]] const asio::any_io_executor& get_executor() const noexcept { return iops_->strand(); }
 
 private:
     template <class T, bool expected>
     struct Initiation {
-        using executor_type = asio::any_io_executor;
-        [[nodiscard]] executor_type get_executor() const noexcept { return strand; }
-
         template <class Handler>
         void operator()(Handler&& handler, AsyncResult<T> operation) const {
-            using Consumer = detail::AsioConsumer<T, std::decay_t<Handler>, expected>;
-            Consumer consumer(std::forward<Handler>(handler), strand);
-            consumer.cancel_with(*operation.slot());
-            operation.consume(std::move(consumer));
+            using H = std::decay_t<Handler>;
+            detail::Slot& slot = *operation.slot();
+            const asio::any_io_executor& strand = static_cast<AsioIOPS&>(detail::iops_of(slot)).strand();
+            detail::AsioExecutorOf<H> executor = asio::get_associated_executor(handler, strand);
+            if (detail::is_same_executor(executor, strand)) {
+                operation.template emplace_consumer<detail::AsioConsumer<T, H, expected>>(slot, std::forward<Handler>(handler));
+            } else {
+                operation.template emplace_consumer<detail::RemoteAsioConsumer<T, H, expected>>(
+                    slot, std::forward<Handler>(handler), std::move(executor));
+            }
         }
-        asio::any_io_executor strand;
     };
 
     /// Calls before the loop first runs come from whatever thread makes the bucket; later ones belong on the strand.
@@ -160,7 +190,6 @@ private:
     }
 
     AsioIOPS* iops_;
-    asio::any_io_executor strand_;
 };
 
 /// The bucket of Asio services (seed: acouchbase.Bucket).

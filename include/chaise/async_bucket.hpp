@@ -12,6 +12,7 @@
 #include <chaise/options.hpp>
 #include <chaise/result.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -51,6 +52,7 @@ public:
     void on_unobserved(std::function<void(const Error&)> handler);
     [[nodiscard]] IOPS& iops() const noexcept;
     [[nodiscard]] bool connected() const noexcept;
+    [[nodiscard]] std::size_t operations() const noexcept;
 
 private:
     Core* core_;
@@ -248,6 +250,8 @@ public:
 
     /// All sessions are ready now.
     [[nodiscard]] bool connected() const noexcept { return handle_.connected(); }
+    /// Operations that something is left of: an outcome to come, an AsyncResult, a response to be skipped.
+    [[nodiscard]] std::size_t operations() const noexcept { return handle_.operations(); }
     /// Hears errors of operations that nobody consumes. Default: one line on standard error.
     void on_unobserved(std::function<void(const Error&)> handler) { handle_.on_unobserved(std::move(handler)); }
     [[nodiscard]] Face& face() noexcept { return face_; }

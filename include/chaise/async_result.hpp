@@ -18,34 +18,23 @@
 
 namespace chaise {
 
+template <class T>
+class AsyncResult;
+
 namespace detail {
 
-/// Where an awaiting coroutine receives its outcome: in its own frame, by address.
+/// Where an awaiting coroutine learns its outcome. The result is handed over by address and moved once: the coroutine
+/// is resumed while the engine still holds it, and takes it first thing, in await_resume.
 template <class T>
 class AwaiterBase {
 public:
     explicit AwaiterBase(Slot* slot) noexcept : slot_(slot) {}
     AwaiterBase(const AwaiterBase&) = delete;
     AwaiterBase& operator=(const AwaiterBase&) = delete;
-    ~AwaiterBase() {
-        if (state_ == State::result) value_.~T();
-    }
 
     [[nodiscard]] bool await_ready() {
         if (!slot_) throw_no_operation();
-        if (slot_->outcome == Outcome::none) return false;
-        require_no_consumer(*slot_);
-        slot_->consumer = Consumer::await;
-        if (slot_->outcome == Outcome::result) {
-            T* result = std::launder(reinterpret_cast<T*>(slot_->storage));
-            ::new (static_cast<void*>(&value_)) T(std::move(*result));
-            result->~T();
-            state_ = State::result;
-        } else {
-            take_error(*std::unique_ptr<Error>(std::exchange(slot_->error, nullptr)));
-        }
-        slot_->outcome = Outcome::none;
-        return true;
+        return slot_->outcome != Outcome::none && take_waiting(*slot_);
     }
     void await_suspend(std::coroutine_handle<> handle) {
         handle_ = handle;
@@ -53,44 +42,52 @@ public:
     }
 
 protected:
-    enum class State : std::uint8_t { waiting, result, error };
-
-    [[noreturn]] static void throw_no_operation();
-
-    State state_ = State::waiting;
-    union {
-        T value_;
-    };
-    Error error_;
+    [[nodiscard]] bool has_result() const noexcept { return result_ != nullptr; }
+    [[nodiscard]] T take_result() {
+        if (!stored_) return std::move(*result_);
+        T result(std::move(*result_));  // out of the slot, where it had waited
+        result_->~T();
+        return result;
+    }
+    [[nodiscard]] Error& error() noexcept { return error_; }
 
 private:
-    void take_error(Error& error) noexcept {
-        error_ = std::move(error);
-        state_ = State::error;
+    [[noreturn]] static void throw_no_operation() {
+        throw std::logic_error("chaise: co_await on an AsyncResult that refers to no operation");
+    }
+    /// The outcome came before this consumer.
+    bool take_waiting(Slot& slot) {
+        require_no_consumer(slot);
+        slot.consumer = Consumer::await;
+        if (slot.outcome == Outcome::result) {
+            result_ = std::launder(reinterpret_cast<T*>(slot.storage));
+            stored_ = true;
+        } else {
+            error_ = std::move(*std::unique_ptr<Error>(std::exchange(slot.error, nullptr)));
+        }
+        slot.outcome = Outcome::none;
+        return true;
     }
     static void arrive(Slot& slot, void* result, Error* error) {
         auto& self = *static_cast<AwaiterBase*>(slot.context);
         if (result) {
-            ::new (static_cast<void*>(&self.value_)) T(std::move(*static_cast<T*>(result)));
-            self.state_ = State::result;
+            self.result_ = static_cast<T*>(result);
         } else if (error) {
-            self.take_error(*error);
+            self.error_ = std::move(*error);
         } else {
             return unowned(slot);  // the loop is gone: the coroutine is its owner's to destroy
         }
-        std::coroutine_handle<> handle = self.handle_;
+        const std::coroutine_handle<> handle = self.handle_;
         unowned(slot);
         handle.resume();
     }
 
     Slot* slot_;
+    T* result_ = nullptr;
+    bool stored_ = false;
     std::coroutine_handle<> handle_;
+    Error error_;
 };
-
-template <class T>
-void AwaiterBase<T>::throw_no_operation() {
-    throw std::logic_error("chaise: co_await on an AsyncResult that refers to no operation");
-}
 
 /// `co_await op`: T, or the exception of the error's class.
 template <class T>
@@ -98,8 +95,8 @@ class Awaiter : public AwaiterBase<T> {
 public:
     using AwaiterBase<T>::AwaiterBase;
     [[nodiscard]] T await_resume() {
-        if (this->state_ != AwaiterBase<T>::State::result) throw_error(std::move(this->error_));
-        return std::move(this->value_);
+        if (!this->has_result()) throw_error(std::move(this->error()));
+        return this->take_result();
     }
 };
 
@@ -109,9 +106,20 @@ class ExpectedAwaiter : public AwaiterBase<T> {
 public:
     using AwaiterBase<T>::AwaiterBase;
     [[nodiscard]] Expected<T, Error> await_resume() {
-        if (this->state_ != AwaiterBase<T>::State::result) return Unexpected<Error>(std::move(this->error_));
-        return std::move(this->value_);
+        if (!this->has_result()) return Unexpected<Error>(std::move(this->error()));
+        return this->take_result();
     }
+};
+
+/// `std::move(op).as_expected()`: owns the operation, so that it may also be kept in a variable.
+template <class T>
+class ExpectedOperation {
+public:
+    explicit ExpectedOperation(AsyncResult<T> operation) noexcept : operation_(std::move(operation)) {}
+    [[nodiscard]] ExpectedAwaiter<T> operator co_await() noexcept { return operation_.as_expected(); }
+
+private:
+    AsyncResult<T> operation_;
 };
 
 /// A consumer object with `on_result(T&&)` and `on_error(Error&&)`, kept in the slot if it fits there.
@@ -120,16 +128,18 @@ struct ConsumerTarget {
     static constexpr bool in_slot = sizeof(C) <= slot_storage && alignof(C) <= alignof(std::max_align_t) &&
                                     std::is_nothrow_move_constructible_v<C>;
 
-    static void attach_to(Slot& slot, C&& consumer) {
+    /// Makes the consumer where it stays until the outcome comes.
+    template <class... Args>
+    static void emplace(Slot& slot, Args&&... args) {
         require_no_consumer(slot);
         // A result that came first occupies the storage until it has been delivered.
         if (in_slot && slot.outcome != Outcome::result) {
             if constexpr (in_slot) {
-                C* stored = ::new (static_cast<void*>(slot.storage)) C(std::move(consumer));
+                C* stored = ::new (static_cast<void*>(slot.storage)) C(std::forward<Args>(args)...);
                 attach(slot, Consumer::callbacks, &deliver_stored, stored);
             }
         } else {
-            auto owned = std::make_unique<C>(std::move(consumer));
+            auto owned = std::make_unique<C>(std::forward<Args>(args)...);
             attach(slot, Consumer::callbacks, &deliver_owned, owned.get());
             static_cast<void>(owned.release());
         }
@@ -195,12 +205,14 @@ public:
     AsyncResult(AsyncResult&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)) {}
     AsyncResult& operator=(AsyncResult&& other) noexcept {
         if (this != &other) {
-            reset();
+            if (slot_) reset();
             slot_ = std::exchange(other.slot_, nullptr);
         }
         return *this;
     }
-    ~AsyncResult() { reset(); }
+    ~AsyncResult() {
+        if (slot_) reset();
+    }
 
     /// Refers to an operation.
     [[nodiscard]] bool valid() const noexcept { return slot_ != nullptr; }
@@ -215,19 +227,21 @@ public:
     /// The seed's two fields, one by one: `callback` for success ...
     template <std::invocable<T> Callback>
     void set_callback(Callback&& callback) {
-        fields().callback = std::forward<Callback>(callback);
+        if (Fields* both = fields()) both->callback = std::forward<Callback>(callback);
     }
     /// ... and `errback` for errors. An outcome whose field is not set counts as unobserved.
     template <std::invocable<const Error&> Errback>
     void set_errback(Errback&& errback) {
-        fields().errback = std::forward<Errback>(errback);
+        if (Fields* both = fields()) both->errback = std::forward<Errback>(errback);
     }
 
     [[nodiscard]] detail::Awaiter<T> operator co_await() & noexcept { return detail::Awaiter<T>(slot_); }
     [[nodiscard]] detail::Awaiter<T> operator co_await() && noexcept { return detail::Awaiter<T>(slot_); }
     /// For co_await: an Expected instead of exceptions.
     [[nodiscard]] detail::ExpectedAwaiter<T> as_expected() & noexcept { return detail::ExpectedAwaiter<T>(slot_); }
-    [[nodiscard]] detail::ExpectedAwaiter<T> as_expected() && noexcept { return detail::ExpectedAwaiter<T>(slot_); }
+    [[nodiscard]] detail::ExpectedOperation<T> as_expected() && noexcept {
+        return detail::ExpectedOperation<T>(std::move(*this));
+    }
 
     /// The consumer, now or later attached, gets `errc::cancelled` on the next turn (nothing if the outcome is there
     /// already); the request may have been executed. The response, when it comes, is skipped.
@@ -236,15 +250,21 @@ public:
     }
     /// Drops the handle; nothing is called, not even `on_unobserved`.
     void detach() noexcept {
-        if (slot_ && slot_->consumer == detail::Consumer::none) detail::detach(*slot_);
+        if (!slot_) return;
+        if (slot_->consumer == detail::Consumer::none) detail::detach(*slot_);
         reset();
     }
 
     /// For faces: `consumer.on_result(T&&)` or `consumer.on_error(Error&&)` is called once.
     template <class C>
     void consume(C consumer) {
+        emplace_consumer<C>(std::move(consumer));
+    }
+    /// The same, made in place from `args`.
+    template <class C, class... Args>
+    void emplace_consumer(Args&&... args) {
         if (!slot_) throw std::logic_error("chaise: a consumer for an AsyncResult that refers to no operation");
-        detail::ConsumerTarget<T, C>::attach_to(*slot_, std::move(consumer));
+        detail::ConsumerTarget<T, C>::emplace(*slot_, std::forward<Args>(args)...);
     }
 
     /// For faces: what `detail::cancel` takes, until the outcome is delivered.
@@ -268,26 +288,26 @@ private:
             }
         }
     };
-    /// The fields' consumer: made by the first field that is set, and found again in the slot by the second.
-    Fields& fields() {
+    /// The fields' consumer: made by the first field that is set, and found again in the slot by the second. Null if
+    /// the loop is gone, and the consumer with it.
+    Fields* fields() {
         if (!slot_) throw std::logic_error("chaise: a consumer for an AsyncResult that refers to no operation");
         if (slot_->consumer != detail::Consumer::fields) {
             consume(Fields{slot_->core, {}, {}});
             slot_->consumer = detail::Consumer::fields;
-        } else if (!slot_->target) {
+        } else if (!slot_->target && slot_->context) {
             detail::require_no_consumer(*slot_);  // delivered already
         }
-        return *static_cast<Fields*>(slot_->context);
+        return static_cast<Fields*>(slot_->context);
     }
 
-    void reset() noexcept {
+    [[gnu::always_inline]] void reset() noexcept {
         detail::Slot* slot = std::exchange(slot_, nullptr);
-        if (!slot) return;
         slot->owners = static_cast<std::uint8_t>(slot->owners & ~detail::owned_by_handle);
-        if (slot->owners == 0 && slot->outcome == detail::Outcome::none) {
-            detail::recycle(*slot);
-        } else {
+        if (slot->outcome != detail::Outcome::none || (slot->consumer == detail::Consumer::await && slot->target)) {
             detail::drop(*slot);
+        } else {
+            detail::unowned(*slot);
         }
     }
 

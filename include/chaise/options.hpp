@@ -37,6 +37,9 @@ public:
 private:
     template <class Rep, class Period>
     static constexpr std::int64_t to_seconds(std::chrono::duration<Rep, Period> d) noexcept {
+        // What cannot be counted is out of range, not undefined.
+        const double seconds = std::chrono::duration<double>(d).count();
+        if (!(seconds > -1e12 && seconds < 1e12)) return -1;
         return std::chrono::ceil<std::chrono::duration<std::int64_t>>(d).count();
     }
     Kind kind_ = Kind::never;

@@ -89,6 +89,7 @@ public:
     ValueResult(ValueResult&& other) noexcept
         : Result(other), meta_(other.meta_), buffer_(std::move(other.buffer_)), data_(std::exchange(other.data_, nullptr)) {
         copy_inline(other);
+        other.meta_.size = 0;
     }
     ValueResult& operator=(const ValueResult& other) noexcept {
         if (this != &other) {
@@ -104,6 +105,7 @@ public:
             buffer_ = std::move(other.buffer_);
             data_ = std::exchange(other.data_, nullptr);
             copy_inline(other);
+            other.meta_.size = 0;
         }
         return *this;
     }

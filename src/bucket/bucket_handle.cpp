@@ -17,12 +17,16 @@ using protocol::Opcode;
 
 constexpr std::size_t max_value_size = std::size_t{20} << 20;  // protocol.md 1.8
 
-/// False, and the operation rejected, if the key cannot be sent.
-bool check_key(Core& core, Slot& slot, std::string_view key) {
-    if (!key.empty() && key.size() <= protocol::max_key_size) [[likely]]
-        return true;
+[[gnu::cold]] void reject_key(Core& core, Slot& slot, std::string_view key) {
     core.reject(slot, errc::invalid_argument, key.substr(0, protocol::max_key_size),
                 key.empty() ? "the key is empty" : "the key has " + std::to_string(key.size()) + " bytes, the limit is 250");
+}
+
+/// False, and the operation rejected, if the key cannot be sent.
+[[gnu::always_inline]] inline bool check_key(Core& core, Slot& slot, std::string_view key) {
+    if (key.size() - 1 < protocol::max_key_size) [[likely]]
+        return true;
+    reject_key(core, slot, key);
     return false;
 }
 
@@ -209,5 +213,6 @@ void BucketHandle::on_unobserved(std::function<void(const Error&)> handler) {
 }
 IOPS& BucketHandle::iops() const noexcept { return core_->iops(); }
 bool BucketHandle::connected() const noexcept { return core_->connected(); }
+std::size_t BucketHandle::operations() const noexcept { return core_->operations(); }
 
 }  // namespace chaise::detail

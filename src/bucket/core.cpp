@@ -74,8 +74,9 @@ void Core::submit_connect(Slot& slot, std::optional<Duration> timeout) {
     if (session.ready()) return enqueue(slot);
     slot.session = &session;
     session.wait_ready(slot);
-    deadlines_.add(slot, slot.started, std::min(timeout.value_or(settings_.connect_timeout), longest_timeout));
+    deadlines_.add(slot, slot.started, std::clamp(timeout.value_or(settings_.connect_timeout), Duration{0}, longest_timeout));
     if (!deadline_timer_->active() || slot.deadline < deadline_armed_for_) arm_deadline(slot.deadline);
+    if (!dispatching_) clock_read_ = false;  // no turn need follow that would read it anew
 }
 
 void Core::submit_close(Slot& slot) {
@@ -88,6 +89,14 @@ void Core::reject(Slot& slot, errc code, std::string_view key, std::string messa
     ErrorContext context = error.context();
     context.key = key;
     fail_later(slot, Error(code, std::move(context)));
+}
+
+void Core::reject_closed(Slot& slot, std::string_view key) {
+    reject(slot, errc::shutdown, key, "the bucket is closed");
+}
+
+void Core::reject_full(Slot& slot, std::string_view key) {
+    reject(slot, errc::queue_full, key, "the node's queue is full");
 }
 
 std::optional<std::uint32_t> Core::wire_expiry(Expiry expiry, std::string& why) {
@@ -166,10 +175,10 @@ void Core::on_turn() {
         }
         slot = next;
     }
-    if (!exception_) {
-        for (auto& session : sessions_) session->resume();
+    for (auto& session : sessions_) {
+        if (!exception_) session->resume();
     }
-    if (queue_head_) request_turn();
+    if (queue_head_ || exception_) request_turn();  // one exception a dispatch; what it held up goes on
 }
 
 void Core::on_deadline() {
@@ -195,19 +204,19 @@ void Core::arm_deadline(TimePoint at) {
 void Core::expire(Slot& slot) {
     Session* session = slot.session;
     const bool waits_for_connection = slot.kind == OperationKind::connect;
-    // Of a request that was written in part the rest will follow: it may still be executed.
-    const bool sent = !waits_for_connection && session->pipeline().begun(slot);
+    // Of a request that was begun the rest follows, and the server will execute it.
+    const bool begun = !waits_for_connection && session->pipeline().begun(slot);
     std::string message;
-    if (!sent && !session->ready()) {
+    if (!begun && !session->ready()) {
         message = "not connected";
         if (!session->last_failure().empty()) message += ", last attempt: " + session->last_failure();
     }
     Error error =
-        make_error(slot, sent ? errc::timeout_after_send : errc::timeout_before_send, std::move(message), sent);
+        make_error(slot, begun ? errc::timeout_after_send : errc::timeout_before_send, std::move(message), begun);
     deadlines_.remove(slot);
     withdraw(slot);
     deliver_error(slot, error);
-    if (sent) session->check_silence(now());
+    if (!waits_for_connection) session->check_silence(now());
 }
 
 // ---- outcomes ---------------------------------------------------------------------------------------------------
@@ -227,6 +236,7 @@ void Core::lose(Slot& slot) {
     delete std::exchange(slot.error, nullptr);
     discard_outcome(slot);
     if (Target target = std::exchange(slot.target, nullptr)) target(slot, nullptr, nullptr);
+    slot.context = nullptr;
     slot.owners = static_cast<std::uint8_t>(slot.owners & ~keep_alive);
     unowned(slot);
 }
@@ -307,7 +317,6 @@ void Core::fail_all(Session& session, errc code, const std::string& message) {
 
 void Core::start_again(Slot& slot) noexcept {
     ++slot.retries;
-    free_accumulator(slot);
 }
 
 void Core::session_ready(Session& session) {
@@ -328,7 +337,8 @@ void Core::session_failed(Session& session, errc code, const std::string& messag
 }
 
 void Core::report_unobserved(const Error& error) {
-    if (on_unobserved_) on_unobserved_(error);
+    // A copy: the handler may set another.
+    if (const auto handler = on_unobserved_) handler(error);
 }
 
 // ---- what the awaitable layer asks ------------------------------------------------------------------------------
@@ -397,6 +407,7 @@ void Core::drop(Slot& slot) noexcept {
 
 void Core::recycle(Slot& slot) noexcept {
     assert(slot.owners == 0 && slot.outcome == Outcome::none && slot.error == nullptr && slot.block == nullptr);
+    assert(slot.accumulator == nullptr && slot.deadline_lane == 0);
     pool_.release(slot);
     if (abandoned_ && !dispatching_) maybe_delete();
 }
@@ -429,27 +440,21 @@ void Core::on_loop_destroyed() noexcept {
 
 // ---- the awaitable layer's names for it ---------------------------------------------------------------------------
 
-void require_no_consumer(const Slot& slot) {
-    if (slot.consumer != Consumer::none) {
-        throw std::logic_error("chaise: an AsyncResult has one consumer, and this one has it already");
-    }
+void throw_second_consumer() {
+    throw std::logic_error("chaise: an AsyncResult has one consumer, and this one has it already");
 }
 
-void attach(Slot& slot, Consumer kind, Target target, void* context) {
-    require_no_consumer(slot);
-    slot.consumer = kind;
-    slot.target = target;
-    slot.context = context;
-    if (slot.outcome != Outcome::none) {
-        slot.owners |= owned_by_user;
-        slot.core->attached(slot);
-    }
+void attached_late(Slot& slot) {
+    // Without an outcome the loop went first: the consumer is destroyed uncalled.
+    if (slot.outcome != Outcome::none) slot.owners |= owned_by_user;
+    slot.core->attached(slot);
 }
 
 void recycle(Slot& slot) noexcept { slot.core->recycle(slot); }
 void drop(Slot& slot) noexcept { slot.core->drop(slot); }
 void cancel(Slot& slot) { slot.core->cancel(slot); }
 void detach(Slot& slot) noexcept { slot.consumer = Consumer::detached; }
+IOPS& iops_of(const Slot& slot) noexcept { return slot.core->iops(); }
 void report_unobserved(Core& core, const Error& error) { core.report_unobserved(error); }
 
 }  // namespace chaise::detail

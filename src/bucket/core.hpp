@@ -40,6 +40,8 @@ public:
     void abandon() noexcept;
     [[nodiscard]] bool connected() const noexcept;
     [[nodiscard]] bool closed() const noexcept { return closed_; }
+    /// Slots that are not back in the pool.
+    [[nodiscard]] std::size_t operations() const noexcept { return pool_.in_use(); }
     [[nodiscard]] const Settings& settings() const noexcept { return settings_; }
     [[nodiscard]] IOPS& iops() noexcept { return *iops_; }
     void set_unobserved_handler(std::function<void(const Error&)> handler) { on_unobserved_ = std::move(handler); }
@@ -48,7 +50,7 @@ public:
     [[nodiscard]] Slot& acquire(OperationKind kind, protocol::Opcode opcode);
     /// Encodes the request into its session's pipeline.
     template <class Request>
-    void submit(Slot& slot, std::optional<Duration> timeout, std::string_view key, Request& request);
+    void submit(Slot& slot, const std::optional<Duration>& timeout, std::string_view key, Request& request);
     /// Waits for connect() to have an outcome.
     void submit_connect(Slot& slot, std::optional<Duration> timeout);
     /// The outcome of close(), after all others.
@@ -74,6 +76,8 @@ public:
     void fail_all(Session& session, errc code, const std::string& message);
     /// The request goes once more, on the next connection.
     void start_again(Slot& slot) noexcept;
+    /// What has come of an answer of several frames is forgotten.
+    void free_accumulator(Slot& slot) noexcept;
     void session_ready(Session& session);
     void session_failed(Session& session, errc code, const std::string& message);
 
@@ -114,9 +118,6 @@ public:
     void on_loop_destroyed() noexcept override;
 
 private:
-    /// Far enough, and no overflow when added to any time.
-    static constexpr Duration longest_timeout = std::chrono::hours(24 * 365 * 10);
-
     ~Core();
     void enter() noexcept {
         dispatching_ = true;
@@ -126,7 +127,9 @@ private:
     void on_turn();
     void on_deadline();
     void expire(Slot& slot);
-    void add_deadline(Slot& slot, std::optional<Duration> timeout);
+    void add_deadline(Slot& slot, const std::optional<Duration>& timeout);
+    void reject_closed(Slot& slot, std::string_view key);
+    void reject_full(Slot& slot, std::string_view key);
     void arm_deadline(TimePoint at);
     void enqueue(Slot& slot);
     void deliver_queued(Slot& slot);
@@ -137,9 +140,9 @@ private:
     /// Out of the pipeline if not a byte of it was sent; otherwise a response will come and find nobody.
     void withdraw(Slot& slot) noexcept;
     void discard_outcome(Slot& slot) noexcept;
-    void free_accumulator(Slot& slot) noexcept;
     template <class T>
     void keep(Slot& slot, T& result);
+    void respond_otherwise(Slot& slot, const protocol::Frame& frame, Buffer* buffer);
     void respond_with_error(Slot& slot, const protocol::Frame& frame);
     void finish_with_error(Slot& slot, Error error);
     void retire(Slot& slot) noexcept;

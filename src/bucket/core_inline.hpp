@@ -3,6 +3,7 @@
 // The hot parts of Core.
 
 #include "bucket/core.hpp"
+#include "protocol/byte_order.hpp"
 
 #include <algorithm>
 #include <new>
@@ -10,17 +11,20 @@
 
 namespace chaise::detail {
 
-inline Slot& Core::acquire(OperationKind kind, protocol::Opcode opcode) {
+[[gnu::always_inline]] inline Slot& Core::acquire(OperationKind kind, protocol::Opcode opcode) {
     Slot& slot = pool_.acquire();
+    slot.target = nullptr;
     slot.core = this;
     slot.session = nullptr;
-    slot.target = nullptr;
+    // Neighbours in memory, and all of them, so that they are written at once.
     slot.owners = owned_by_user | owned_by_handle;
     slot.kind = kind;
     slot.opcode = static_cast<std::uint8_t>(opcode);
     slot.consumer = Consumer::none;
+    slot.outcome = Outcome::none;
     slot.quiet = false;
     slot.idempotent = false;
+    slot.deadline_lane = 0;
     slot.retries = 0;
     slot.started = now();
     return slot;
@@ -29,15 +33,15 @@ inline Slot& Core::acquire(OperationKind kind, protocol::Opcode opcode) {
 inline Session& Core::route(std::string_view) noexcept { return *sessions_.front(); }
 
 template <class Request>
-void Core::submit(Slot& slot, std::optional<Duration> timeout, std::string_view key, Request& request) {
+[[gnu::always_inline]] inline void Core::submit(Slot& slot, const std::optional<Duration>& timeout, std::string_view key, Request& request) {
     Session& session = route(key);
     if (closed_) [[unlikely]]
-        return reject(slot, errc::shutdown, key, "the bucket is closed");
+        return reject_closed(slot, key);
     request.context.opaque = slot.opaque;
     const std::size_t size = encoded_size(request);
     char* room = session.pipeline().reserve(slot, size);
     if (!room) [[unlikely]]
-        return reject(slot, errc::queue_full, key, "the node's queue is full");
+        return reject_full(slot, key);
     encode(request, room);
     slot.session = &session;
     session.pipeline().append(slot);
@@ -45,8 +49,9 @@ void Core::submit(Slot& slot, std::optional<Duration> timeout, std::string_view 
     mark_dirty(session);
 }
 
-inline void Core::add_deadline(Slot& slot, std::optional<Duration> timeout) {
-    deadlines_.add(slot, slot.started, timeout ? std::min(*timeout, longest_timeout) : settings_.operation_timeout);
+[[gnu::always_inline]] inline void Core::add_deadline(Slot& slot, const std::optional<Duration>& timeout) {
+    deadlines_.add(slot, slot.started,
+                   timeout ? std::clamp(*timeout, Duration{0}, longest_timeout) : settings_.operation_timeout);
     if (!deadline_timer_->active() || slot.deadline < deadline_armed_for_) arm_deadline(slot.deadline);
 }
 
@@ -75,6 +80,21 @@ void Core::deliver(Slot& slot, T& result) {
     } else {
         keep(slot, result);
     }
+}
+
+/// Somebody waits for the outcome, and it is not decided yet.
+inline bool wanted(const Slot& slot) noexcept {
+    return (slot.owners & (owned_by_user | owned_by_queue)) == owned_by_user;
+}
+
+/// The response that comes most often goes the short way.
+[[gnu::always_inline]] inline void Core::respond(Slot& slot, const protocol::Frame& frame, Buffer* buffer) {
+    if (slot.kind != OperationKind::get || frame.specific != 0 || frame.extras.size() < 4) [[unlikely]]
+        return respond_otherwise(slot, frame, buffer);
+    retire(slot);
+    if (!wanted(slot)) return unowned(slot);
+    ValueResult result(frame.value, protocol::load_be32(frame.extras.data()), frame.datatype, frame.cas, buffer);
+    deliver(slot, result);
 }
 
 /// Out of pipeline and deadlines: the operation is answered.

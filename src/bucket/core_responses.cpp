@@ -44,10 +44,6 @@ errc errc_of(OperationKind kind, Status status) noexcept {
     return errc_of_status(static_cast<std::uint16_t>(status));
 }
 
-bool wanted(const Slot& slot) noexcept {
-    return (slot.owners & (owned_by_user | owned_by_queue)) == owned_by_user;
-}
-
 /// What a mutation gives: a mutation token may follow the status, memcached's TOUCH adds flags (protocol.md 2.1).
 OperationResult mutation_result(const Frame& frame, std::uint16_t vbucket) noexcept {
     if (frame.extras.size() < 16) return {errc::success, frame.cas};
@@ -84,7 +80,7 @@ Error Core::make_error(const Slot& slot, errc code, std::string message, bool ma
     return Error(code, std::move(context));
 }
 
-void Core::respond(Slot& slot, const Frame& frame, Buffer* buffer) {
+void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
     if (frame.status() != Status::success) [[unlikely]]
         return respond_with_error(slot, frame);
     switch (slot.kind) {

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <utility>
@@ -97,8 +98,8 @@ Settings Settings::make(std::string_view connection_string, const BucketOptions&
     s.quiet = options.quiet;
     s.allow_plain = options.allow_plain;
     s.enable_flush = options.enable_flush;
-    s.operation_timeout = options.operation_timeout;
-    s.connect_timeout = options.connect_timeout;
+    s.operation_timeout = std::min(options.operation_timeout, longest_timeout);
+    s.connect_timeout = std::min(options.connect_timeout, longest_timeout);
     s.max_queue_operations = options.max_queue_operations;
     s.max_queue_bytes = options.max_queue_bytes;
 

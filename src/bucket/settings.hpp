@@ -6,6 +6,9 @@
 
 namespace chaise::detail {
 
+/// Longer ones mean this: far enough, and no overflow when added to any time.
+inline constexpr Duration longest_timeout = std::chrono::hours(24 * 365 * 10);
+
 /// What a bucket was told, checked: its options with those of the connection string over them.
 struct Settings {
     ConnectionString connection;

@@ -19,8 +19,9 @@ public:
     static constexpr std::size_t slab_size = 256;
 
     /// \throws std::bad_alloc with a million slots in use.
-    Slot& acquire() {
-        if (!free_) grow();
+    [[gnu::always_inline]] Slot& acquire() {
+        if (!free_) [[unlikely]]
+            grow();
         Slot& slot = *free_;
         free_ = slot.next;
         slot.next = nullptr;
@@ -33,15 +34,16 @@ public:
         free_ = &slot;
         --in_use_;
     }
-    /// The slot whose present opaque this is, or null.
+    /// The slot whose present opaque this is, in use or not, or null.
     [[nodiscard]] Slot* find(std::uint32_t opaque) noexcept {
         const std::uint32_t index = opaque & index_mask;
-        if (index / slab_size >= slabs_.size()) return nullptr;
+        if (index >= capacity_) [[unlikely]]
+            return nullptr;
         Slot& slot = (*slabs_[index / slab_size])[index % slab_size];
-        return slot.opaque == opaque && slot.owners != 0 ? &slot : nullptr;
+        return slot.opaque == opaque ? &slot : nullptr;
     }
     [[nodiscard]] std::size_t in_use() const noexcept { return in_use_; }
-    [[nodiscard]] std::size_t capacity() const noexcept { return slabs_.size() * slab_size; }
+    [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
     template <class F>
     void for_each_in_use(F&& f) {
@@ -54,10 +56,11 @@ public:
 
 private:
     using Slab = std::array<Slot, slab_size>;
-    void grow() {
+    [[gnu::noinline]] void grow() {
         const auto first = static_cast<std::uint32_t>(capacity());
         if (first > index_mask) throw std::bad_alloc();
         slabs_.push_back(std::make_unique<Slab>());
+        capacity_ += slab_size;
         Slab& slab = *slabs_.back();
         for (std::size_t i = slab_size; i-- > 0;) {
             slab[i].opaque = (1u << index_bits) + first + static_cast<std::uint32_t>(i);  // 0 is nobody's
@@ -68,6 +71,7 @@ private:
     std::vector<std::unique_ptr<Slab>> slabs_;
     Slot* free_ = nullptr;
     std::size_t in_use_ = 0;
+    std::size_t capacity_ = 0;
 };
 
 }  // namespace chaise::detail

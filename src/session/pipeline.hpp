@@ -37,7 +37,10 @@ public:
     }
     /// Out of the line: answered, or given up before it was sent.
     void remove(Slot& slot) noexcept {
-        if (unsent_ == &slot) unsent_ = slot.next;
+        if (unsent_ == &slot) {
+            unsent_ = slot.next;
+            partly_written_ = 0;  // its, not its successor's
+        }
         (slot.prev ? slot.prev->next : head_) = slot.next;
         (slot.next ? slot.next->prev : tail_) = slot.prev;
         slot.owners = static_cast<std::uint8_t>(slot.owners & ~owned_by_wire);

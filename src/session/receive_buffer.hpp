@@ -73,7 +73,7 @@ public:
             replace(frame_size);
         } else if (have == 0 && buffer_->unique() && buffer_->capacity() == BufferPool::standard_capacity) {
             begin_ = end_ = 0;
-        } else if (begin_ + frame_size > buffer_->capacity() || buffer_->capacity() - end_ < min_room) {
+        } else if (begin_ + frame_size > buffer_->capacity() || (begin_ != 0 && buffer_->capacity() - end_ < min_room)) {
             replace(frame_size);
         }
         return {buffer_->data() + end_, buffer_->capacity() - end_};

@@ -2,6 +2,7 @@
 
 #include <chaise/detail/slot.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -36,7 +37,8 @@ private:
 /// Where one session encodes its requests.
 class SendBuffer {
 public:
-    explicit SendBuffer(std::size_t max_bytes) noexcept : max_bytes_(max_bytes) {}
+    explicit SendBuffer(std::size_t max_bytes) noexcept
+        : max_bytes_(max_bytes), block_capacity_(std::min(SendBlock::standard_capacity, max_bytes)) {}
     SendBuffer(const SendBuffer&) = delete;
     SendBuffer& operator=(const SendBuffer&) = delete;
     ~SendBuffer() {
@@ -64,9 +66,10 @@ public:
         SendBlock* block = slot.block;
         slot.block = nullptr;
         if (--block->pins != 0) return;
-        if (block == tail_) {
+        if (block == tail_ && block->capacity == block_capacity_) {
             block->used = 0;
         } else {
+            if (block == tail_) tail_ = nullptr;  // made for one big request: not kept
             retire(block);
         }
     }
@@ -76,11 +79,11 @@ private:
     static constexpr std::size_t max_free = 16;
 
     bool next_block(std::size_t size) {
-        const std::size_t capacity = size > SendBlock::standard_capacity ? size : SendBlock::standard_capacity;
+        const std::size_t capacity = std::max(size, block_capacity_);
         if (tail_ && tail_->pins == 0) drop_tail();
-        if (bytes_ + capacity > max_bytes_ && !(bytes_ == 0 && size <= max_bytes_)) return false;
+        if (bytes_ + capacity > max_bytes_) return false;
         SendBlock* block = nullptr;
-        if (capacity == SendBlock::standard_capacity && free_) {
+        if (capacity == block_capacity_ && free_) {
             block = free_;
             free_ = block->next_free;
             --free_count_;
@@ -98,7 +101,7 @@ private:
     }
     void retire(SendBlock* block) noexcept {
         bytes_ -= block->capacity;
-        if (block->capacity == SendBlock::standard_capacity && free_count_ < max_free) {
+        if (block->capacity == block_capacity_ && free_count_ < max_free) {
             block->used = 0;
             block->next_free = free_;
             free_ = block;
@@ -113,6 +116,7 @@ private:
     std::size_t free_count_ = 0;
     std::size_t bytes_ = 0;
     std::size_t max_bytes_;
+    std::size_t block_capacity_;
 };
 
 }  // namespace chaise::detail

@@ -164,6 +164,7 @@ void Session::connection_lost(std::string_view reason) {
         Slot* next = slot->next;
         const bool sent = pipeline_.sent(*slot);
         const bool wanted = (slot->owners & (owned_by_user | owned_by_queue)) == owned_by_user;
+        core_.free_accumulator(*slot);
         if (!wanted) {
             pipeline_.remove(*slot);
             unowned(*slot);
@@ -182,12 +183,12 @@ void Session::connection_lost(std::string_view reason) {
 
 void Session::check_silence(TimePoint now) {
     if (state_ != State::ready) return;
-    const Slot* oldest = pipeline_.first();
-    if (!oldest || !pipeline_.sent(*oldest)) return;
     const Duration limit = core_.settings().operation_timeout;
-    if (now - last_received_ >= limit && now - oldest->started >= limit) {
-        connection_lost("the server was silent while operations timed out");
-    }
+    if (now - last_received_ < limit) return;
+    const Slot* oldest = pipeline_.first();
+    const bool unanswered = oldest && pipeline_.begun(*oldest) && now - oldest->started >= limit;
+    const bool takes_nothing = write_blocked_ && now - blocked_since_ >= limit;
+    if (unanswered || takes_nothing) connection_lost("the server was silent while operations timed out");
 }
 
 // ---- bytes out -----------------------------------------------------------------------------------------------------
@@ -212,6 +213,7 @@ void Session::flush() {
         if (result.error) return connection_lost(result.error.message());
         if (result.bytes < pipeline_.gathered_bytes()) {
             write_blocked_ = true;
+            blocked_since_ = core_.now();
             return transport_->wait_writable();
         }
     }
@@ -251,9 +253,9 @@ void Session::resume() {
 
 void Session::parse() {
     // A consumer may close the bucket, or find the connection lost: then there is nothing left to parse.
+    protocol::Frame frame;
     try {
         while (transport_) {
-            protocol::Frame frame;
             const protocol::ParseResult parsed = protocol::parse_frame(receive_.unparsed(), frame);
             if (parsed.status != protocol::ParseStatus::complete) [[unlikely]] {
                 if (parsed.status == protocol::ParseStatus::error) {
@@ -276,8 +278,8 @@ void Session::parse() {
 
 void Session::on_frame(const protocol::Frame& frame) {
     using protocol::Magic;
-    if (frame.magic == Magic::server_request) return;  // news for Couchbase sessions only; no answer is due
-    if (frame.magic != Magic::client_response && frame.magic != Magic::alt_client_response) {
+    if (frame.magic != Magic::client_response && frame.magic != Magic::alt_client_response) [[unlikely]] {
+        if (frame.magic == Magic::server_request) return;  // news for Couchbase sessions only; no answer is due
         return connection_lost("protocol error: the server sent a request");
     }
     if (state_ != State::ready) [[unlikely]]

@@ -45,7 +45,7 @@ public:
     void resume();
     /// Asks for more bytes, unless asked already.
     void arm_read();
-    /// An operation that had been sent has timed out: is anybody there?
+    /// An operation has timed out: is anybody there?
     void check_silence(TimePoint now);
     /// connect() waits for this session.
     void wait_ready(Slot& slot) { waiters_.push_back(&slot); }
@@ -106,6 +106,7 @@ private:
     std::size_t next_address_ = 0;
     Backoff backoff_;
     TimePoint last_received_{};
+    TimePoint blocked_since_{};
     TimePoint ready_since_{};
     std::string last_failure_;
     std::vector<Slot*> waiters_;

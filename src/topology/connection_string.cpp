@@ -51,7 +51,6 @@ public:
         if (rest_.starts_with('/')) {
             const std::size_t end = std::min(rest_.find('?'), rest_.size());
             out.bucket = decode(rest_.substr(1, end - 1));
-            if (out.bucket.empty() && end == rest_.size() && rest_.size() > 1) malformed(text_, "the bucket name is empty");
             rest_.remove_prefix(end);
         }
         if (rest_.starts_with('?')) parse_options(rest_.substr(1), out);
@@ -134,7 +133,9 @@ private:
                     errc::invalid_argument,
                     ErrorContext{.message = fmt::format("connection string: unknown option \"{}\"", name)}));
             }
-            out.options.insert_or_assign(std::move(name), decode(item.substr(equals + 1)));
+            if (!out.options.try_emplace(name, decode(item.substr(equals + 1))).second) {
+                malformed(text_, fmt::format("option \"{}\" is given twice", name));
+            }
             list.remove_prefix(std::min(end + 1, list.size()));
         }
     }

@@ -53,6 +53,8 @@ public:
     [[nodiscard]] asio::any_io_executor get_executor() const {
         return core_->loop_alive() ? core_->binding().executor() : asio::any_io_executor();
     }
+    /// The same, without a copy; only while the context lives.
+    [[nodiscard]] const asio::any_io_executor& strand() const noexcept { return core_->binding().executor(); }
     /// Whether this thread runs the strand now. True as well where that can't be known: on a single-threaded
     /// executor of a type without `running_in_this_thread()`.
     [[nodiscard]] bool running_in_this_thread() const noexcept {

@@ -9,7 +9,11 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace chaise::detail {
+namespace chaise {
+
+class IOPS;
+
+namespace detail {
 
 class Core;
 class Session;
@@ -72,11 +76,25 @@ struct alignas(64) Slot {
     alignas(std::max_align_t) std::byte storage[slot_storage];
 };
 
+[[noreturn]] void throw_second_consumer();
+/// The consumer came after the outcome, or after the loop's end.
+void attached_late(Slot& slot);
+
+/// \throws std::logic_error if the slot has a consumer.
+inline void require_no_consumer(const Slot& slot) {
+    if (slot.consumer != Consumer::none) [[unlikely]]
+        throw_second_consumer();
+}
 /// A consumer came: remembers it, and brings an outcome that waits on the next turn.
 /// \throws std::logic_error for a second consumer.
-void attach(Slot& slot, Consumer kind, Target target, void* context);
-/// \throws std::logic_error if the slot has a consumer.
-void require_no_consumer(const Slot& slot);
+inline void attach(Slot& slot, Consumer kind, Target target, void* context) {
+    require_no_consumer(slot);
+    slot.consumer = kind;
+    slot.target = target;
+    slot.context = context;
+    if (slot.outcome != Outcome::none || (slot.owners & owned_by_user) == 0) [[unlikely]]
+        attached_late(slot);
+}
 /// Back to the pool if nobody owns it any more.
 void recycle(Slot& slot) noexcept;
 inline void unowned(Slot& slot) noexcept {
@@ -86,7 +104,11 @@ inline void unowned(Slot& slot) noexcept {
 void drop(Slot& slot) noexcept;
 void cancel(Slot& slot);
 void detach(Slot& slot) noexcept;
+/// The handle on the loop that the operation's bucket was made with.
+[[nodiscard]] IOPS& iops_of(const Slot& slot) noexcept;
 /// An error that nobody heard goes to the bucket's `on_unobserved`. Only during a dispatch.
 void report_unobserved(Core& core, const Error& error);
 
-}  // namespace chaise::detail
+}  // namespace detail
+
+}  // namespace chaise
