@@ -1,0 +1,183 @@
+// Connection strings and settings: what is right is read whole, what is wrong is named.
+
+#include "bucket/settings.hpp"
+
+#include <chaise/error.hpp>
+
+#include <catch2/catch.hpp>
+
+using namespace chaise;
+using detail::Settings;
+using namespace std::chrono_literals;
+
+namespace {
+
+template <class E>
+std::string refused(const std::function<void()>& make) {
+    try {
+        make();
+    } catch (const E& error) {
+        return error.what();
+    } catch (const std::exception& error) {
+        FAIL("another exception: " << error.what());
+    }
+    FAIL("not refused");
+    return {};
+}
+template <class E>
+std::string refused_string(std::string_view text) {
+    return refused<E>([&] { static_cast<void>(ConnectionString::parse(text)); });
+}
+template <class E>
+std::string refused_settings(std::string_view text, const BucketOptions& options = {}) {
+    return refused<E>([&] { static_cast<void>(Settings::make(text, options)); });
+}
+
+}  // namespace
+
+TEST_CASE("a connection string is read whole", "[settings]") {
+    const auto full = ConnectionString::parse(
+        "couchbases://db1.example.com,10.1.2.3:11299;[fd00::1]:11300,[::1]/my%20bucket?ssl=no_verify&network=ex%2Fternal");
+    CHECK(full.scheme == Scheme::couchbases);
+    CHECK(full.hosts == std::vector<HostSpec>{{"db1.example.com", {}}, {"10.1.2.3", 11299}, {"fd00::1", 11300}, {"::1", {}}});
+    CHECK(full.bucket == "my bucket");
+    CHECK(full.options.at("ssl") == "no_verify");
+    CHECK(full.options.at("network") == "ex/ternal");
+    CHECK(full.options.size() == 2);
+    CHECK(full.default_port() == 11207);
+
+    CHECK(ConnectionString::parse("memcached://h").scheme == Scheme::memcached);
+    CHECK(ConnectionString::parse("memcached://h").default_port() == 11211);
+    CHECK(ConnectionString::parse("couchbase://h").default_port() == 11210);
+    CHECK(ConnectionString::parse("h").scheme == Scheme::couchbase);
+    CHECK(ConnectionString::parse("h:1").hosts == std::vector<HostSpec>{{"h", 1}});
+    CHECK(ConnectionString::parse("couchbase://h/").bucket.empty());
+    CHECK(ConnectionString::parse("couchbase://h/?quiet=true").options.at("quiet") == "true");
+    CHECK(ConnectionString::parse("couchbase://h?quiet=true").options.at("quiet") == "true");
+    CHECK(ConnectionString::parse("couchbase://h/b?").options.empty());
+    CHECK(ConnectionString::parse("couchbase://h/a/b").bucket == "a/b");
+    CHECK(ConnectionString::parse("couchbase://h:65535").hosts[0].port == 65535);
+}
+
+TEST_CASE("a malformed connection string is refused by what is wrong with it", "[settings]") {
+    const std::vector<std::pair<std::string, std::string>> wrong = {
+        {"", "no host"},
+        {"memcached://", "no host"},
+        {"memcached:///bucket", "no host"},
+        {"redis://h", "redis"},
+        {"://h", "unknown scheme \"\""},
+        {"memcached://h,", "host is empty"},
+        {"memcached://,h", "host is empty"},
+        {"memcached://:11211", "host is empty"},
+        {"memcached://h:", "\"\" is not a port"},
+        {"memcached://h:0", "\"0\" is not a port"},
+        {"memcached://h:65536", "65536"},
+        {"memcached://h:-1", "-1"},
+        {"memcached://h:11211x", "11211x"},
+        {"memcached://h:abc", "abc"},
+        {"memcached://::1", "brackets"},
+        {"memcached://[::1", "\"[\" without \"]\""},
+        {"memcached://[]:1", "host is empty"},
+        {"memcached://[::1]x", "\"x\""},
+        {"memcached://a b", "a b"},
+        {"memcached://user@h", "user@h"},
+        {"memcached://h?quiet", "\"quiet\" has no value"},
+        {"memcached://h?quiet=", "\"quiet\" has no value"},
+        {"memcached://h?=1", "unknown option \"\""},
+        {"memcached://h?quiet=true&&quiet=true", "\"\" has no value"},
+        {"couchbase://h/%2", "%"},
+        {"couchbase://h/%zz", "%"},
+        {"couchbase://h/a%", "%"},
+        {"couchbase://h/b?network=%4", "%"},
+    };
+    for (const auto& [text, what] : wrong) {
+        INFO(text);
+        CHECK_THAT(refused_string<InputError>(text), Catch::Contains(what));
+    }
+    CHECK_THAT(refused_string<InvalidError>("memcached://h:0"), Catch::Contains("memcached://h:0"));
+}
+
+TEST_CASE("an option that is given twice is refused: one of them would be ignored", "[settings]") {
+    CHECK_THAT(refused_string<InputError>("memcached://h?quiet=true&quiet=false"), Catch::Contains("quiet"));
+}
+
+TEST_CASE("an unknown option is refused by name, a known one that is not built as unsupported, by name", "[settings]") {
+    CHECK_THAT(refused_settings<ArgumentError>("memcached://h?operation_timout=1"),
+               Catch::Contains("operation_timout") && Catch::Contains("unknown"));
+    for (const char* option : {"durability_timeout=1", "ordered=true", "truststorepath=/x", "dnssrv=on", "network=auto"}) {
+        const std::string text = std::string("memcached://h?") + option;
+        const std::string name = std::string(option).substr(0, std::string(option).find('='));
+        CHECK_THAT(refused_settings<NotSupportedError>(text), Catch::Contains(name));
+        try {
+            static_cast<void>(Settings::make(text, {}));
+        } catch (const Exception& error) {
+            CHECK(error.code() == errc::unsupported_operation);
+        }
+    }
+}
+
+TEST_CASE("schemes and shapes that are not built yet say so", "[settings]") {
+    CHECK_THAT(refused_settings<NotSupportedError>("couchbase://h"), Catch::Contains("couchbase://"));
+    CHECK_THAT(refused_settings<NotSupportedError>("couchbases://h"), Catch::Contains("couchbases://"));
+    CHECK_THAT(refused_settings<NotSupportedError>("h"), Catch::Contains("memcached://"));
+    CHECK_THAT(refused_settings<NotSupportedError>("memcached://a,b"), Catch::Contains("several"));
+    CHECK_THAT(refused_settings<ArgumentError>("memcached://a/b"), Catch::Contains("/b"));
+}
+
+TEST_CASE("what the connection string sets wins over the options", "[settings]") {
+    const BucketOptions options{.username = "me",
+                                .password = "secret",
+                                .quiet = true,
+                                .operation_timeout = 7s,
+                                .connect_timeout = 8s,
+                                .max_queue_operations = 5,
+                                .max_queue_bytes = 5000};
+    const auto by_options = Settings::make("memcached://h", options);
+    CHECK(by_options.username == "me");
+    CHECK(by_options.password == "secret");
+    CHECK(by_options.quiet);
+    CHECK_FALSE(by_options.allow_plain);
+    CHECK_FALSE(by_options.enable_flush);
+    CHECK(by_options.operation_timeout == 7s);
+    CHECK(by_options.connect_timeout == 8s);
+    CHECK(by_options.max_queue_operations == 5);
+    CHECK(by_options.max_queue_bytes == 5000);
+    const auto by_string = Settings::make(
+        "memcached://h?quiet=off&allow_plain=on&enable_flush=1&operation_timeout=1.5&connect_timeout=2e-3"
+        "&max_queue_operations=77&max_queue_bytes=88888",
+        options);
+    CHECK_FALSE(by_string.quiet);
+    CHECK(by_string.allow_plain);
+    CHECK(by_string.enable_flush);
+    CHECK(by_string.operation_timeout == 1500ms);
+    CHECK(by_string.connect_timeout == 2ms);
+    CHECK(by_string.max_queue_operations == 77);
+    CHECK(by_string.max_queue_bytes == 88888);
+    const auto plain = Settings::make("memcached://h", {});
+    CHECK(plain.operation_timeout == 2500ms);
+    CHECK(plain.max_queue_operations == 65'536);
+    CHECK(plain.max_queue_bytes == std::size_t{64} << 20);
+}
+
+TEST_CASE("values that an option cannot have are refused by name", "[settings]") {
+    const std::vector<std::pair<std::string, std::string>> wrong = {
+        {"quiet=maybe", "quiet"},           {"quiet=TRUE", "quiet"},
+        {"operation_timeout=0", "operation_timeout"}, {"operation_timeout=-1", "operation_timeout"},
+        {"operation_timeout=1s", "operation_timeout"}, {"operation_timeout=nan", "operation_timeout"},
+        {"operation_timeout=inf", "operation_timeout"}, {"operation_timeout=1e300", "operation_timeout"},
+        {"connect_timeout=x", "connect_timeout"}, {"max_queue_operations=-1", "max_queue_operations"},
+        {"max_queue_operations=1.5", "max_queue_operations"}, {"max_queue_operations=0", "max_queue_operations"},
+        {"max_queue_bytes=1023", "max_queue_bytes"}, {"max_queue_bytes=99999999999999999999999", "max_queue_bytes"},
+    };
+    for (const auto& [option, name] : wrong) {
+        INFO(option);
+        CHECK_THAT(refused_settings<ArgumentError>("memcached://h?" + option), Catch::Contains(name));
+    }
+    CHECK_THAT(refused_settings<ArgumentError>("memcached://h", {.operation_timeout = -1ns}),
+               Catch::Contains("operation_timeout"));
+    CHECK_THAT(refused_settings<ArgumentError>("memcached://h", {.connect_timeout = 0ns}),
+               Catch::Contains("connect_timeout"));
+    CHECK_THAT(refused_settings<ArgumentError>("memcached://h", {.password = "p"}), Catch::Contains("username"));
+    CHECK_THAT(refused_settings<ArgumentError>("memcached://h", {.username = std::string_view("a\0b", 3)}),
+               Catch::Contains("NUL"));
+}
