@@ -34,7 +34,7 @@ namespace detail {
 
 class AsioBinding {
 public:
-    AsioBinding() = default;
+    explicit AsioBinding(asio::any_io_executor executor) : executor_(std::move(executor)) {}
     AsioBinding(const AsioBinding&) = delete;
     AsioBinding& operator=(const AsioBinding&) = delete;
     virtual ~AsioBinding() = default;
@@ -46,14 +46,17 @@ public:
     /// True as well where the executor has no means to tell.
     [[nodiscard]] virtual bool running_in_this_thread() const noexcept = 0;
     /// The strand, or what takes its place: what every Asio object of ours is made with.
-    [[nodiscard]] virtual asio::any_io_executor executor() const = 0;
+    [[nodiscard]] const asio::any_io_executor& executor() const noexcept { return executor_; }
     [[nodiscard]] virtual asio::execution_context& context() const = 0;
+
+private:
+    asio::any_io_executor executor_;
 };
 
 template <class Executor>
 class AsioBindingOf final : public AsioBinding {
 public:
-    explicit AsioBindingOf(Executor executor) : executor_(std::move(executor)) {}
+    explicit AsioBindingOf(const Executor& executor) : AsioBinding(executor), executor_(executor) {}
 
     // defer, not post: the handler that runs now is followed by this one on the same thread, without a lock.
     void post(AsioTurn turn) override { asio::defer(executor_, std::move(turn)); }
@@ -65,7 +68,6 @@ public:
             return true;
         }
     }
-    asio::any_io_executor executor() const override { return executor_; }
     asio::execution_context& context() const override { return asio::query(executor_, asio::execution::context); }
 
 private:

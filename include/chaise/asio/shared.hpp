@@ -109,32 +109,38 @@ private:
     T* object_ = nullptr;
 };
 
-/// The allocator of our handlers. Does not own the memory's object: Asio keeps the handler until its memory is
-/// given back.
+/// The allocator of our handlers. Memory that is in use keeps its object alive: a strand allocates with the handler's
+/// allocator what it then queues without the handler.
 template <class T>
 class AsioHandlerAllocator {
 public:
     using value_type = T;
 
-    explicit AsioHandlerAllocator(AsioHandlerMemory& memory) noexcept : memory_(&memory) {}
+    explicit AsioHandlerAllocator(AsioShared& owner) noexcept : owner_(&owner) {}
     template <class U>
-    AsioHandlerAllocator(const AsioHandlerAllocator<U>& other) noexcept : memory_(other.memory_) {}
+    AsioHandlerAllocator(const AsioHandlerAllocator<U>& other) noexcept : owner_(other.owner_) {}
 
     [[nodiscard]] T* allocate(std::size_t count) {
         static_assert(alignof(T) <= alignof(std::max_align_t));
-        return static_cast<T*>(memory_->allocate(count * sizeof(T)));
+        void* const memory = owner_->handler_memory().allocate(count * sizeof(T));
+        owner_->add_ref();
+        return static_cast<T*>(memory);
     }
-    void deallocate(T* memory, std::size_t) noexcept { memory_->deallocate(memory); }
+    void deallocate(T* memory, std::size_t) noexcept {
+        AsioShared* const owner = owner_;  // this allocator may stand in the object
+        owner->handler_memory().deallocate(memory);
+        owner->release();
+    }
 
     template <class U>
     bool operator==(const AsioHandlerAllocator<U>& other) const noexcept {
-        return memory_ == other.memory_;
+        return owner_ == other.owner_;
     }
 
 private:
     template <class>
     friend class AsioHandlerAllocator;
-    AsioHandlerMemory* memory_;
+    AsioShared* owner_;
 };
 
 /// A handler without arguments: for post, defer and dispatch.
@@ -145,7 +151,7 @@ public:
 
     AsioTurn(AsioShared& target, Function function) noexcept : target_(&target), function_(function) {}
 
-    [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type{target_->handler_memory()}; }
+    [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type{*target_}; }
     void operator()() { function_(*target_); }
 
 private:
@@ -163,7 +169,7 @@ public:
     AsioCompletion(AsioShared& target, Function function, std::uint64_t tag = 0) noexcept
         : target_(&target), function_(function), tag_(tag) {}
 
-    [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type{target_->handler_memory()}; }
+    [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type{*target_}; }
     void operator()(const std::error_code& error) { function_(*target_, error, tag_); }
 
 private:

@@ -49,7 +49,8 @@ namespace chaise::detail {
 
 class AsioSocket final : public asio::ip::tcp::socket {
 public:
-    using asio::ip::tcp::socket::socket;
+    explicit AsioSocket(const asio::any_io_executor& executor) : asio::ip::tcp::socket(executor) {}
+    explicit AsioSocket(asio::ip::tcp::socket&& socket) : asio::ip::tcp::socket(std::move(socket)) {}
 #if !defined(CHAISE_ASIO_PORTABLE_READS)
     [[nodiscard]] auto& reactor_data() noexcept { return impl_.get_implementation().reactor_data_; }
 #endif
@@ -189,12 +190,15 @@ inline Endpoint to_endpoint(const asio::ip::tcp::endpoint& endpoint) {
 /// The socket with its read, its connect and its wait for writability.
 class AsioStream final : public AsioAttachment {
 public:
+    /// To be connected.
     explicit AsioStream(AsioCore& core) : AsioAttachment(core), read_(*this) {
         if (core.open()) socket_.emplace(core.binding().executor());
     }
-
-    /// None once the stream was detached from its loop.
-    [[nodiscard]] std::optional<AsioSocket>& socket() noexcept { return socket_; }
+    /// Accepted.
+    AsioStream(AsioCore& core, asio::ip::tcp::socket&& socket) : AsioAttachment(core), read_(*this) {
+        socket_.emplace(std::move(socket));
+        opened();
+    }
 
     /// Told once, later: a transport on this stream, or an error.
     void connect(const Endpoint& endpoint, ConnectHandler& handler) {

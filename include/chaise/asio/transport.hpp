@@ -65,6 +65,25 @@ private:
     AsioRef<AsioStream> stream_;
 };
 
+/// Ends an accept. The operation itself owns the new socket: a thread of the loop puts the connection into it before
+/// the strand is reached, when the listener may be gone.
+class AsioAcceptance {
+public:
+    using Function = void (*)(AsioShared& target, const std::error_code& error, asio::ip::tcp::socket&& peer);
+    using allocator_type = AsioHandlerAllocator<void>;
+
+    AsioAcceptance(AsioShared& target, Function function) noexcept : target_(&target), function_(function) {}
+
+    [[nodiscard]] allocator_type get_allocator() const noexcept { return allocator_type{*target_}; }
+    void operator()(const std::error_code& error, asio::ip::tcp::socket peer) {
+        function_(*target_, error, std::move(peer));
+    }
+
+private:
+    AsioRef<AsioShared> target_;
+    Function function_;
+};
+
 /// Accepts one peer after the other.
 class AsioAcceptor final : public AsioAttachment {
 public:
@@ -87,26 +106,21 @@ private:
         handler_ = nullptr;
         retry_.reset();
         acceptor_.reset();
-        if (incoming_) incoming_->leave();
-        incoming_ = {};
     }
 
     void accept() {
-        if (!incoming_) incoming_ = AsioRef<AsioStream>(new AsioStream(core()));
         acceptor_->async_accept(
-            *incoming_->socket(),
-            AsioCompletion(*this, [](AsioShared& self, const std::error_code& error, std::uint64_t) {
-                static_cast<AsioAcceptor&>(self).on_accept(to_std_error(error));
+            AsioAcceptance(*this, [](AsioShared& self, const std::error_code& error, asio::ip::tcp::socket&& peer) {
+                static_cast<AsioAcceptor&>(self).on_accept(to_std_error(error), std::move(peer));
             }));
     }
-    void on_accept(const std::error_code& error) {
+    void on_accept(const std::error_code& error, asio::ip::tcp::socket&& peer) {
         if (handler_ == nullptr) return;
         if (error == std::errc::connection_aborted) return accept();  // the peer went away
         if (error) return retry_later();
-        const AsioRef<AsioStream> stream = std::exchange(incoming_, {});
-        stream->opened();
+        auto transport = std::make_unique<AsioTransport>(AsioRef<AsioStream>(new AsioStream(core(), std::move(peer))));
         accept();  // before the handler, which may destroy the listener
-        handler_->on_accept(std::make_unique<AsioTransport>(stream));
+        handler_->on_accept(std::move(transport));
     }
     /// Descriptors or memory are used up: to try at once would only spin.
     void retry_later() {
@@ -120,7 +134,6 @@ private:
     AcceptHandler* handler_;
     std::optional<asio::ip::tcp::acceptor> acceptor_;
     std::optional<asio::steady_timer> retry_;
-    AsioRef<AsioStream> incoming_;
     Endpoint local_;
 };
 

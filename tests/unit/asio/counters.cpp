@@ -51,6 +51,11 @@ void* operator new[](std::size_t size) { return chaise::testing::allocate(size, 
 void* operator new(std::size_t size, std::align_val_t alignment) {
     return chaise::testing::allocate(size, static_cast<std::size_t>(alignment));
 }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+    ++chaise::testing::counters().allocations;
+    return std::malloc(size == 0 ? 1 : size);
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }

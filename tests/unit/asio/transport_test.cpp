@@ -31,6 +31,7 @@ struct PlainPeer {
         if (fd >= 0) ::close(fd);
         fd = -1;
     }
+    void half_close() const { REQUIRE(::shutdown(fd, SHUT_WR) == 0); }
     void reset() {
         const linger now{1, 0};
         REQUIRE(::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now) == 0);
@@ -113,6 +114,20 @@ TEST_CASE("an end of stream that comes with the last data is seen") {
         REQUIRE(sizes.size() == 2);
         CHECK(sizes[0] == 10);
         CHECK(sizes[1] == 0);
+    }
+    SECTION("orderly, by a peer that still takes what we send: no later event tells") {
+        if (read_before) {
+            pair.transport->read({buffer.data(), buffer.size()});
+            context.poll();
+        }
+        pair.peer->send("last words");
+        pair.peer->half_close();
+        if (!read_before) pair.transport->read({buffer.data(), buffer.size()});
+        context.run_for(10s);
+        REQUIRE(sizes.size() == 2);
+        CHECK(sizes[0] == 10);
+        CHECK(sizes[1] == 0);
+        CHECK_FALSE(last);
     }
     SECTION("by reset") {
         if (read_before) {
