@@ -10,7 +10,7 @@ namespace {
 
 struct Rate {
     SimFault fault;
-    double SimFaults::*member;
+    double SimFaults::* member;
     double usual;  // a client survives this, and in a run of some hundred operations it happens
 };
 

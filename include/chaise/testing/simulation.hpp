@@ -60,8 +60,8 @@ struct SimOptions {
     SimFaults faults{};
     /// Draw the faults from the seed (SimFaults::swarm); `faults` is then ignored.
     bool swarm = false;
-    /// Virtual time that one IOPS::now() takes. By default handlers take no time at all; with more, events come late, as
-    /// on a machine that has work to do, and who waits for time to pass inside a handler waits with success.
+    /// Virtual time that one IOPS::now() takes. By default handlers take no time at all; with more, events come late,
+    /// as on a machine that has work to do, and who waits for time to pass inside a handler waits with success.
     Duration clock_reading = Duration::zero();
     /// A livelock is an error: more dispatches than this without virtual time passing.
     std::uint64_t dispatches_per_instant_max = 1'000'000;

@@ -88,10 +88,8 @@ TEST_CASE("bad histories of a key are refused", "[history]") {
         {"an insert refused although nothing was there", {insert(0, 1, "a", KeyOutcome::exists)}},
         {"two conditional writes with one CAS, both made it",
          {set(0, 1, "a", 10), set_if(2, 8, "b", 10, 11), set_if(3, 9, "c", 10, 12)}},
-        {"two increments with one result",
-         {set(0, 1, "5"), count(2, 8, 1, 6), count(3, 9, 1, 6)}},
-        {"reads that go back in time",
-         {set(0, 1, "a"), set(2, 20, "b"), get(3, 4, "b"), get(5, 6, "a")}},
+        {"two increments with one result", {set(0, 1, "5"), count(2, 8, 1, 6), count(3, 9, 1, 6)}},
+        {"reads that go back in time", {set(0, 1, "a"), set(2, 20, "b"), get(3, 4, "b"), get(5, 6, "a")}},
         {"a read behind a remove", {set(0, 1, "a"), removed(2, 3), get(4, 5, "a")}},
         {"two removes of one value", {set(0, 1, "a"), removed(2, 8), removed(3, 9)}},
         {"a lost write that was there and then was not",
@@ -109,10 +107,22 @@ TEST_CASE("bad histories of a key are refused", "[history]") {
         {"an append that is there twice", {set(0, 1, ""), append(2, 3, "a"), get(4, 5, "aa")}},
         {"a replace of nothing", {removed(0, 1, KeyOutcome::not_found), replace(2, 3, "a")}},
         {"a lost counter that was added twice",
-         {set(0, 1, "1"), [] { auto o = count(2, 3, 1, 0); o.outcome = KeyOutcome::ambiguous; return o; }(), get(4, 5, "3")}},
+         {set(0, 1, "1"),
+          [] {
+              auto o = count(2, 3, 1, 0);
+              o.outcome = KeyOutcome::ambiguous;
+              return o;
+          }(),
+          get(4, 5, "3")}},
         {"one lost write cannot explain two values",
          {set(0, 1, "a"), lost(2, 3, "b"), get(4, 5, "b"), set(6, 7, "c"), get(8, 9, "b")}},
-        {"not a number, although it was one", {set(0, 1, "5"), [] { auto o = count(2, 3, 1, 0); o.outcome = KeyOutcome::not_a_number; return o; }()}},
+        {"not a number, although it was one",
+         {set(0, 1, "5"),
+          [] {
+              auto o = count(2, 3, 1, 0);
+              o.outcome = KeyOutcome::not_a_number;
+              return o;
+          }()}},
     };
     for (const auto& [what, history] : bad) {
         INFO(what);
@@ -309,7 +319,7 @@ TEST_CASE("the search agrees with a brute-force judge on random histories", "[hi
 }
 
 TEST_CASE("long histories of a busy key are decided quickly; one wrong result is found", "[history]") {
-    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    for (std::uint64_t seed = 0; seed < 6; ++seed) {
         SimRandom random{seed};
         std::string value = "0";
         std::uint64_t cas = 0;

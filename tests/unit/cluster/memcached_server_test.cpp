@@ -1,6 +1,8 @@
 // The listening memcached in a simulated world: pipelines, bounded output, and each way to misbehave.
 
-#include "../iops/sim_peers.hpp"
+#include "tests/unit/iops/sim_peers.hpp"
+
+#include <chaise/epoll.hpp>
 
 #include "cluster/memcached/server.hpp"
 #include "protocol/data_requests.hpp"
@@ -257,4 +259,26 @@ TEST_CASE("misbehaviour, one by one", "[memcached][sim]") {
         w.world.run();
         CHECK(w.frames().back().value == "v");
     }
+}
+
+TEST_CASE("the same server on real sockets", "[memcached]") {
+    EpollLoop loop;
+    auto engine = std::make_shared<MemcachedEngine>();
+    MemcachedServer server{loop.make_iops(), engine, {.output_max = 100'000}};
+    auto iops = loop.make_iops();
+    SimClient client{*iops, server.endpoint()};
+    const std::string value(50'000, 'v');
+    client.greeting = set("k", value);
+    for (std::uint32_t i = 0; i < 200; ++i) client.greeting += get("k", i + 10);
+    const std::size_t expected = 24 + 200 * (24 + 4 + value.size());
+    for (int turn = 0; turn < 100'000 && (!client.peer || client.peer->received.size() < expected); ++turn) {
+        loop.run_one_turn(std::chrono::seconds{5});
+    }
+    REQUIRE(client.peer);
+    CHECK(client.peer->received.size() == expected);
+    CHECK(engine->executed() == 201);
+    CHECK(server.output_peak() <= 100'000 + 24 + 4 + value.size());
+    client.peer.reset();
+    for (int turn = 0; turn < 1000 && server.connections() > 0; ++turn) loop.run_one_turn(std::chrono::seconds{5});
+    CHECK(server.connections() == 0);
 }

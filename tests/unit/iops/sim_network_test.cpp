@@ -36,7 +36,7 @@ std::string text(std::size_t size) {
     return bytes;
 }
 
-SimOptions with(double SimFaults::*fault, double rate) {
+SimOptions with(double SimFaults::* fault, double rate) {
     SimOptions options;
     options.faults.*fault = rate;
     return options;
