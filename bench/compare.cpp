@@ -1,7 +1,8 @@
 #include "bench/compare.hpp"
 
 #include "bench/client.hpp"
-#include "bench/memcached.hpp"
+#include "bench/cores.hpp"
+#include "support/memcached_process.hpp"
 
 #include <fmt/format.h>
 
@@ -14,7 +15,9 @@ namespace chaise::bench {
 std::vector<CaseReport> compare(const Comparison& comparison) {
     const std::optional<Cores> cores = two_cores();
     if (!cores) fmt::print(stderr, "chaise-bench: one core only, for the server and the client\n");
-    const Memcached server(cores ? std::optional(cores->server) : std::nullopt);
+    // One thread, on a core of its own, and no limit to what it answers at a time that would get in the way.
+    const testing::MemcachedProcess server(
+        {.arguments = {"-R", "1000", "-m", "256"}, .core = cores ? cores->server : -1});
     if (cores) pin_to(cores->client);
 
     const Target target{server.connection_string(), {}, {}};

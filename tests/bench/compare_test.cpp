@@ -1,6 +1,6 @@
 // chaise-bench as programs call it. What it counts may be asserted, what it times may not.
 
-#include "bench/memcached.hpp"
+#include "support/memcached_process.hpp"
 
 #include <fmt/format.h>
 #include <simdjson.h>
@@ -14,7 +14,6 @@
 #include <string_view>
 #include <vector>
 
-using namespace chaise::bench;
 
 namespace {
 
@@ -85,7 +84,7 @@ TEST_CASE("compare for people: a line for each case, and ratios") {
 }
 
 TEST_CASE("run and floor measure a server that is there") {
-    const Memcached server(std::nullopt);
+    const chaise::testing::MemcachedProcess server({.arguments = {"-R", "1000", "-m", "256"}});
     for (const std::string& name : expected_names()) {
         INFO(name);
         const std::string what = name == "floor" ? "floor" : "run --face " + name;

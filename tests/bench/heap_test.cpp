@@ -2,7 +2,7 @@
 
 #include "bench/client.hpp"
 #include "bench/counters.hpp"
-#include "bench/memcached.hpp"
+#include "support/memcached_process.hpp"
 
 #include <fmt/format.h>
 #include <catch2/catch.hpp>
@@ -26,7 +26,7 @@ using namespace chaise::bench;
 namespace {
 
 Measurement gets(std::unique_ptr<Client> (*make)(const Target&, Workload&)) {
-    const Memcached server(std::nullopt);
+    const chaise::testing::MemcachedProcess server({.arguments = {"-R", "1000", "-m", "256"}});
     const Target target{server.connection_string(), {}, {}};
     Workload workload(Op::get, 256, 100);
     preload(target, workload);
