@@ -44,39 +44,39 @@ public:
 protected:
     [[nodiscard]] bool has_result() const noexcept { return result_ != nullptr; }
     [[nodiscard]] T take_result() {
-        if (!stored_) return std::move(*result_);
-        T result(std::move(*result_));  // out of the slot, where it had waited
+        if (!waited_) return std::move(*result_);
+        T result(std::move(*result_));  // out of the slot
         result_->~T();
         return result;
     }
-    [[nodiscard]] Error& error() noexcept { return error_; }
+    [[nodiscard]] Error take_error() {
+        Error error = std::move(*error_);
+        if (waited_) delete error_;
+        return error;
+    }
 
 private:
     [[noreturn]] static void throw_no_operation() {
         throw std::logic_error("chaise: co_await on an AsyncResult that refers to no operation");
     }
-    /// The outcome came before this consumer.
+    /// The outcome came before this consumer, and waited in the slot.
     bool take_waiting(Slot& slot) {
         require_no_consumer(slot);
         slot.consumer = Consumer::await;
         if (slot.outcome == Outcome::result) {
             result_ = std::launder(reinterpret_cast<T*>(slot.storage));
-            stored_ = true;
         } else {
-            error_ = std::move(*std::unique_ptr<Error>(std::exchange(slot.error, nullptr)));
+            error_ = std::exchange(slot.error, nullptr);
         }
         slot.outcome = Outcome::none;
+        waited_ = true;
         return true;
     }
     static void arrive(Slot& slot, void* result, Error* error) {
         auto& self = *static_cast<AwaiterBase*>(slot.context);
-        if (result) {
-            self.result_ = static_cast<T*>(result);
-        } else if (error) {
-            self.error_ = std::move(*error);
-        } else {
-            return unowned(slot);  // the loop is gone: the coroutine is its owner's to destroy
-        }
+        if (!result && !error) return unowned(slot);  // the loop is gone: the coroutine is its owner's to destroy
+        self.result_ = static_cast<T*>(result);
+        self.error_ = error;
         const std::coroutine_handle<> handle = self.handle_;
         unowned(slot);
         handle.resume();
@@ -84,9 +84,9 @@ private:
 
     Slot* slot_;
     T* result_ = nullptr;
-    bool stored_ = false;
+    Error* error_ = nullptr;
     std::coroutine_handle<> handle_;
-    Error error_;
+    bool waited_ = false;
 };
 
 /// `co_await op`: T, or the exception of the error's class.
@@ -95,7 +95,7 @@ class Awaiter : public AwaiterBase<T> {
 public:
     using AwaiterBase<T>::AwaiterBase;
     [[nodiscard]] T await_resume() {
-        if (!this->has_result()) throw_error(std::move(this->error()));
+        if (!this->has_result()) throw_error(this->take_error());
         return this->take_result();
     }
 };
@@ -106,7 +106,7 @@ class ExpectedAwaiter : public AwaiterBase<T> {
 public:
     using AwaiterBase<T>::AwaiterBase;
     [[nodiscard]] Expected<T, Error> await_resume() {
-        if (!this->has_result()) return Unexpected<Error>(std::move(this->error()));
+        if (!this->has_result()) return Unexpected<Error>(this->take_error());
         return this->take_result();
     }
 };
