@@ -251,6 +251,24 @@ void Session::resume() {
     parse();
 }
 
+/// Part of the loop below, for speed.
+[[gnu::always_inline]] inline void Session::on_frame(const protocol::Frame& frame) {
+    using protocol::Magic;
+    if (frame.magic != Magic::client_response && frame.magic != Magic::alt_client_response) [[unlikely]] {
+        if (frame.magic == Magic::server_request) return;  // news for Couchbase sessions only; no answer is due
+        return connection_lost("protocol error: the server sent a request");
+    }
+    if (state_ != State::ready) [[unlikely]]
+        return on_bootstrap_frame(frame);
+    Slot* slot = core_.find(frame.opaque);
+    if (!slot || slot->session != this || (slot->owners & owned_by_wire) == 0 || !pipeline_.sent(*slot)) [[unlikely]]
+        return;  // nobody's: skipped
+    if (static_cast<std::uint8_t>(frame.opcode) != slot->opcode) [[unlikely]] {
+        return connection_lost("protocol error: the response is to another operation than the request");
+    }
+    core_.respond(*slot, frame, receive_.buffer());
+}
+
 void Session::parse() {
     // A consumer may close the bucket, or find the connection lost: then there is nothing left to parse.
     protocol::Frame frame;
@@ -274,23 +292,6 @@ void Session::parse() {
             core_.request_turn();
         }
     }
-}
-
-void Session::on_frame(const protocol::Frame& frame) {
-    using protocol::Magic;
-    if (frame.magic != Magic::client_response && frame.magic != Magic::alt_client_response) [[unlikely]] {
-        if (frame.magic == Magic::server_request) return;  // news for Couchbase sessions only; no answer is due
-        return connection_lost("protocol error: the server sent a request");
-    }
-    if (state_ != State::ready) [[unlikely]]
-        return on_bootstrap_frame(frame);
-    Slot* slot = core_.find(frame.opaque);
-    if (!slot || slot->session != this || (slot->owners & owned_by_wire) == 0 || !pipeline_.sent(*slot)) [[unlikely]]
-        return;  // nobody's: skipped
-    if (static_cast<std::uint8_t>(frame.opcode) != slot->opcode) [[unlikely]] {
-        return connection_lost("protocol error: the response is to another operation than the request");
-    }
-    core_.respond(*slot, frame, receive_.buffer());
 }
 
 }  // namespace chaise::detail
