@@ -7,11 +7,13 @@
 #include <chaise/asio/shared.hpp>
 
 #include <asio/any_io_executor.hpp>
+#include <asio/bind_executor.hpp>
 #include <asio/defer.hpp>
 #include <asio/dispatch.hpp>
 #include <asio/execution_context.hpp>
 #include <asio/io_context.hpp>
 #include <asio/query.hpp>
+#include <asio/steady_timer.hpp>
 #include <asio/strand.hpp>
 #include <asio/thread_pool.hpp>
 
@@ -43,6 +45,9 @@ public:
     virtual void post(AsioTurn turn) = 0;
     /// Runs `turn` now if this thread runs the strand already.
     virtual void dispatch(AsioTurn turn) = 0;
+    /// Waits for `timer`. Bound to the strand by its own type: through `any_io_executor` the completion would be
+    /// allocated elsewhere.
+    virtual void wait(asio::steady_timer& timer, AsioCompletion completion) = 0;
     /// True as well where the executor has no means to tell.
     [[nodiscard]] virtual bool running_in_this_thread() const noexcept = 0;
     /// The strand, or what takes its place: what every Asio object of ours is made with.
@@ -61,6 +66,9 @@ public:
     // defer, not post: the handler that runs now is followed by this one on the same thread, without a lock.
     void post(AsioTurn turn) override { asio::defer(executor_, std::move(turn)); }
     void dispatch(AsioTurn turn) override { asio::dispatch(executor_, std::move(turn)); }
+    void wait(asio::steady_timer& timer, AsioCompletion completion) override {
+        timer.async_wait(asio::bind_executor(executor_, std::move(completion)));
+    }
     bool running_in_this_thread() const noexcept override {
         if constexpr (requires { executor_.running_in_this_thread(); }) {
             return executor_.running_in_this_thread();

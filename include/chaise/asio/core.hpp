@@ -283,12 +283,12 @@ private:
             std::chrono::duration_cast<asio::steady_timer::duration>(first.time_since_epoch())));
         waiting_ = true;
         waiting_for_ = first;
-        timer_->async_wait(AsioCompletion(
-            *this,
-            [](AsioShared& self, const std::error_code& error, std::uint64_t tag) {
-                static_cast<AsioCore&>(self).on_timer(error, tag);
-            },
-            generation));
+        binding_->wait(*timer_, AsioCompletion(
+                                    *this,
+                                    [](AsioShared& self, const std::error_code& error, std::uint64_t tag) {
+                                        static_cast<AsioCore&>(self).on_timer(error, tag);
+                                    },
+                                    generation));
     }
     void stop_timer() noexcept {
         if (!waiting_) return;

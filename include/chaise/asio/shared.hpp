@@ -24,7 +24,7 @@ namespace chaise::detail {
 /// the atomic marks.
 class AsioHandlerMemory {
 public:
-    static constexpr std::size_t slot_count = 4;
+    static constexpr std::size_t slot_count = 6;
     static constexpr std::size_t slot_size = 384;
 
     AsioHandlerMemory() = default;

@@ -117,7 +117,7 @@ void measure_round_trips(asio::io_context& context, IOPS& iops) {
         CHECK_FALSE(game.failed);
         CHECK(game.end.allocations - game.start.allocations == 0);
         const double calls = static_cast<double>(game.end.system_calls - game.start.system_calls);
-        CHECK(calls / PingPong::measured <= calls_per_round_trip + 0.01);
+        CHECK(calls / PingPong::measured < calls_per_round_trip + 0.1);
         CHECK(calls / PingPong::measured >= 3);  // the counting works
     }
 }

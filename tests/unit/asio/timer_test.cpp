@@ -53,29 +53,35 @@ TEST_CASE("many timers at random, armed, moved and cancelled, fire as a model sa
     for (std::size_t i = 0; i < count; ++i) {
         timers.push_back(std::make_unique<Timer>(*iops, [&fired, i] { fired.push_back(i); }));
     }
-    // Delays are far enough apart for the order not to depend on when they are armed.
     for (int step = 0; step < 2000; ++step) {
         const std::size_t i = random() % count;
         if (random() % 4 == 0) {
             timers[i]->cancel();
             delays[i] = -1us;
         } else {
-            delays[i] = 100ms + std::chrono::milliseconds(i * 2 + (random() % 2) * 601);
+            delays[i] = 60s + std::chrono::seconds(random() % 600);
             timers[i]->schedule(delays[i]);
         }
     }
-    // Arm once more at one time, so that the order is known.
-    std::vector<std::pair<std::chrono::microseconds, std::size_t>> expected;
+    // All that are armed are moved to where the order shows; how long that took is what the order may be wrong by.
+    const TimePoint start = iops->now();
+    std::size_t armed = 0;
     for (std::size_t i = 0; i < count; ++i) {
         if (delays[i] < 0us) continue;
-        delays[i] /= 4;
+        ++armed;
+        delays[i] = std::chrono::microseconds(random() % 100'000);
         timers[i]->schedule(delays[i]);
-        expected.emplace_back(delays[i], i);
     }
-    std::sort(expected.begin(), expected.end());
+    const auto doubt = iops->now() - start;
     context.run();
-    REQUIRE(fired.size() == expected.size());
-    for (std::size_t i = 0; i < fired.size(); ++i) CHECK(fired[i] == expected[i].second);
+    REQUIRE(fired.size() == armed);
+    CHECK(armed > count / 2);
+    std::vector<bool> seen(count);
+    for (std::size_t i = 0; i < fired.size(); ++i) {
+        CHECK_FALSE(seen[fired[i]]);
+        seen[fired[i]] = true;
+        if (i > 0) CHECK(delays[fired[i - 1]] < delays[fired[i]] + doubt);
+    }
 }
 
 TEST_CASE("a timer armed in its own handler waits for the next turn and starves nobody") {
