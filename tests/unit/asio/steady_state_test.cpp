@@ -20,9 +20,10 @@ using namespace chaise;
 using namespace chaise::testing;
 
 #if defined(CHAISE_ASIO_PORTABLE_READS)
-constexpr double calls_per_round_trip = 4;
+// Four, and a few more where the answer overtakes the epoll_ctl.
+constexpr double most_calls_per_round_trip = 4.5;
 #else
-constexpr double calls_per_round_trip = 3;
+constexpr double most_calls_per_round_trip = 3.1;
 #endif
 
 /// Sends back what one peer sends, in a thread of its own with plain sockets.
@@ -117,7 +118,7 @@ void measure_round_trips(asio::io_context& context, IOPS& iops) {
         CHECK_FALSE(game.failed);
         CHECK(game.end.allocations - game.start.allocations == 0);
         const double calls = static_cast<double>(game.end.system_calls - game.start.system_calls);
-        CHECK(calls / PingPong::measured < calls_per_round_trip + 0.1);
+        CHECK(calls / PingPong::measured < most_calls_per_round_trip);
         CHECK(calls / PingPong::measured >= 3);  // the counting works
     }
 }
