@@ -28,8 +28,7 @@ SimListener::SimListener(std::shared_ptr<Core> core, Host& host, Endpoint endpoi
       core_(std::move(core)),
       host_(host),
       endpoint_(std::move(endpoint)),
-      handler_(handler),
-      incarnation_(host.incarnation) {
+      handler_(handler) {
     host_.listeners[endpoint_.port] = this;
 }
 

@@ -34,7 +34,6 @@ private:
     Endpoint endpoint_;
     AcceptHandler& handler_;
     std::deque<Waiting> backlog_;
-    std::uint32_t incarnation_;
     bool listening_ = true;
 };
 
