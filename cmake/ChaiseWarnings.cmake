@@ -11,6 +11,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # Not -Wnull-dereference: it warns inside Asio and libstdc++ once inlined (GCC meta-bug 86172).
   # Not -Wlogical-op: it refuses errno == EAGAIN || errno == EWOULDBLOCK (GCC bug 69602).
   list(APPEND CHAISE_WARNINGS -Wduplicated-cond)
+else()
+  # libstdc++ 12's std::stable_sort uses std::get_temporary_buffer, and clang says so.
+  list(APPEND CHAISE_WARNINGS -Wno-deprecated-declarations)
 endif()
 
 # GCC's manual on -fsanitize: sanitizers raise the rate of false positives, "we recommend against combining -Werror

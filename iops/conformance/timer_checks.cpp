@@ -71,24 +71,33 @@ void timer_fires_once_when_rearmed(Check& check) {
     check.expect(timer.count == 1, "a timer that was armed again for later is not delivered a second time at once");
 }
 
-void timer_order(Check& check) {
-    std::vector<int> fired;
-    std::deque<TimerProbe> timers;
+/// Arms timers 3 units apart, out of order, and looks at the order in which they fire. A machine that is too busy to arm
+/// them within one step mixes up what is to be seen: then they are armed once more.
+void fire_in_order(Check& check, microseconds unit, bool loop_is_busy, const char* what) {
     const std::array<int, 8> delays{17, 5, 11, 2, 20, 14, 8, 23};
-    for (const int delay : delays) {
-        timers.emplace_back(check, [&fired, delay] { fired.push_back(delay); });
-        timers.back().schedule(std::chrono::milliseconds{delay});
+    for (int attempt = 0; attempt < 50; ++attempt) {
+        std::vector<int> fired;
+        std::deque<TimerProbe> timers;
+        const TimePoint start = check.iops().now();
+        for (const int delay : delays) {
+            timers.emplace_back(check, [&fired, delay] { fired.push_back(delay); });
+            timers.back().schedule(delay * unit);
+        }
+        const bool quickly = check.iops().now() - start < 3 * unit;
+        TimerProbe busy{check, [&] { spin(check, 30 * unit); }};
+        if (loop_is_busy) busy.defer();
+        check.run_until([&] { return fired.size() == delays.size(); }, "all timers fire");
+        if (quickly || check.options().virtual_time) {
+            check.expect(std::is_sorted(fired.begin(), fired.end()), what);
+            return;
+        }
     }
-    check.run_until([&] { return fired.size() == delays.size(); }, "all timers fire");
-    check.expect(std::is_sorted(fired.begin(), fired.end()), "timers fire in the order of their times");
+}
 
-    // Once more with the loop too busy to fire them one by one.
-    fired.clear();
-    for (std::size_t i = 0; i < delays.size(); ++i) timers[i].schedule(delays[i] * 100us);
-    TimerProbe busy{check, [&] { spin(check, 3ms); }};
-    busy.defer();
-    check.run_until([&] { return fired.size() == delays.size(); }, "all timers fire");
-    check.expect(std::is_sorted(fired.begin(), fired.end()), "timers that are due together fire in that order, too");
+void timer_order(Check& check) {
+    fire_in_order(check, 1ms, false, "timers fire in the order of their times");
+    // With the loop too busy to fire them one by one.
+    fire_in_order(check, 100us, true, "timers that are due together fire in that order, too");
 }
 
 void timer_order_of_arming(Check& check) {
