@@ -7,7 +7,7 @@ option(CHAISE_FETCH_DEPENDENCIES "Download the dependencies that find_package do
 include(FetchContent)
 set(CMAKE_POLICY_DEFAULT_CMP0077 NEW)  # fetched projects take their options from the variables set here
 
-# chaise_dependency(NAME TARGET t URL u SHA256 h [VERSION v] [EXCLUDE_FROM_ALL])
+# chaise_dependency(NAME TARGET t URL u SHA256 h [VERSION v])
 # A macro: what find_package and the fetched project set is wanted in the caller's scope.
 macro(chaise_dependency name)
   cmake_parse_arguments(D "" "TARGET;URL;SHA256;VERSION" "" ${ARGN})

@@ -17,7 +17,7 @@ namespace chaise {
 
 /// When a document ends. A duration counts from now, a time point is calendar time; both mean what they say at
 /// every length (a plain number of seconds over 30 days would be taken by the server for a date: that trap cannot
-/// be fallen into). Fractions of a second are rounded up. Out of range (negative, over 50 years, before 1970+30 days
+/// be fallen into). Fractions of a second are rounded up. Out of range (not over 0, over 50 years, before 1970+30 days
 /// or after 2106) is `errc::invalid_argument` of the operation.
 class Expiry {
 public:

@@ -104,7 +104,9 @@ TEST_CASE("an option that is given twice is refused: one of them would be ignore
 TEST_CASE("an unknown option is refused by name, a known one that is not built as unsupported, by name", "[settings]") {
     CHECK_THAT(refused_settings<ArgumentError>("memcached://h?operation_timout=1"),
                Catch::Contains("operation_timout") && Catch::Contains("unknown"));
-    for (const char* option : {"durability_timeout=1", "ordered=true", "truststorepath=/x", "dnssrv=on", "network=auto"}) {
+    for (const char* option :
+         {"durability_timeout=1", "ordered=true", "truststorepath=/x", "dnssrv=on", "network=auto", "log_redaction=on",
+          "n1ql_timeout=75", "tcp_nodelay=1", "fetch_mutation_tokens=true", "retry_interval=1"}) {
         const std::string text = std::string("memcached://h?") + option;
         const std::string name = std::string(option).substr(0, std::string(option).find('='));
         CHECK_THAT(refused_settings<NotSupportedError>(text), Catch::Contains(name));
@@ -113,6 +115,14 @@ TEST_CASE("an unknown option is refused by name, a known one that is not built a
         } catch (const Exception& error) {
             CHECK(error.code() == errc::unsupported_operation);
         }
+    }
+}
+
+TEST_CASE("credentials have no place in a connection string, and are not repeated", "[settings]") {
+    for (const std::string name : {"username", "user", "password", "pass"}) {
+        const std::string why = refused_string<ArgumentError>("couchbase://h/b?" + name + "=pencil");
+        CHECK_THAT(why, Catch::Contains("\"" + name + "\"") && Catch::Contains("BucketOptions"));
+        CHECK_THAT(why, !Catch::Contains("pencil"));
     }
 }
 
