@@ -94,7 +94,7 @@ template <class T>
 class Awaiter : public AwaiterBase<T> {
 public:
     using AwaiterBase<T>::AwaiterBase;
-    [[nodiscard]] T await_resume() {
+    T await_resume() {
         if (!this->has_result()) throw_error(this->take_error());
         return this->take_result();
     }

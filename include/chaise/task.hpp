@@ -36,9 +36,12 @@ public:
     [[nodiscard]] FinalAwaiter final_suspend() const noexcept { return {}; }
 
     void set_continuation(std::coroutine_handle<> waiting) noexcept { continuation_ = waiting; }
+    /// True the first time.
+    [[nodiscard]] bool start() noexcept { return !std::exchange(started_, true); }
 
 private:
     std::coroutine_handle<> continuation_;
+    bool started_ = false;
 };
 
 template <class T>
@@ -104,7 +107,7 @@ public:
     public:
         explicit Awaiter(std::coroutine_handle<promise_type> child) noexcept : child_(child) {}
         [[nodiscard]] bool await_ready() const {
-            if (!child_ || child_.done()) throw std::logic_error("chaise: a Task can be awaited once");
+            if (!child_ || !child_.promise().start()) throw std::logic_error("chaise: a Task can be awaited once");
             return false;
         }
         /// Runs the child; true if it waits for something, so that the parent must, too.
@@ -114,7 +117,7 @@ public:
             child_.promise().set_continuation(parent);
             return true;
         }
-        [[nodiscard]] T await_resume() const { return child_.promise().take(); }
+        T await_resume() const { return child_.promise().take(); }
 
     private:
         std::coroutine_handle<promise_type> child_;
