@@ -128,7 +128,11 @@ void Core::rethrow_pending() {
 
 void Core::shut_down() noexcept {
     exit_hooks.run_all();
-    for (std::size_t i = 0; i < iops.size(); ++i) iops[i]->loop_gone();
+    while (!iops.empty()) {  // who is told may destroy it, and others
+        SimIops* last = iops.back();
+        iops.pop_back();
+        last->loop_gone();
+    }
     for (auto& host : hosts) std::exchange(host->process, nullptr).reset();
     dead_ = true;
     for (auto& host : hosts) {

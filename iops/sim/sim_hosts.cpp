@@ -12,9 +12,12 @@ namespace chaise::testing::sim {
 
 void Lifecycle::fire() {
     // Told here and not in kill(): whoever killed the host may be standing in one of its handlers.
-    for (std::size_t i = 0; i < core_.iops.size(); ++i) {
-        SimIops& iops = *core_.iops[i];
-        if (&iops.host() == &owner_ && !iops.alive()) iops.loop_gone();
+    // Who is told may destroy its IOPS, and others: begin again after each.
+    for (std::size_t i = 0; i < core_.iops.size();) {
+        SimIops& iops = *core_.iops[i++];
+        if (&iops.host() != &owner_ || iops.alive() || iops.told()) continue;
+        iops.loop_gone();
+        i = 0;
     }
     std::exchange(owner_.process, nullptr).reset();
     if (owner_.alive && std::exchange(owner_.boot_due, false) && owner_.boot) {

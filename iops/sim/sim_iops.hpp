@@ -32,7 +32,11 @@ public:
     [[nodiscard]] TransportFactory& transport_factory() override { return transports_; }
     void on_exception(std::exception_ptr exception) noexcept override;
 
-    void loop_gone() noexcept { notify_loop_destroyed(); }
+    void loop_gone() noexcept {
+        told_ = true;
+        notify_loop_destroyed();
+    }
+    [[nodiscard]] bool told() const noexcept { return told_; }
     [[nodiscard]] const Host& host() const noexcept { return host_; }
     [[nodiscard]] std::uint32_t incarnation() const noexcept { return incarnation_; }
     [[nodiscard]] bool alive() const noexcept {
@@ -43,6 +47,7 @@ private:
     std::shared_ptr<Core> core_;
     Host& host_;
     std::uint32_t incarnation_;
+    bool told_ = false;
     SimRandom random_;
     SimTransportFactory transports_;
 };
