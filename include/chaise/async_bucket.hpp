@@ -30,7 +30,8 @@ public:
     BucketHandle(std::unique_ptr<IOPS> iops, std::string_view connection_string, const BucketOptions& options);
     BucketHandle(BucketHandle&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
     BucketHandle& operator=(BucketHandle&& other) noexcept {
-        std::swap(core_, other.core_);
+        BucketHandle taken(std::move(other));  // so that the core given up closes now, not when `other` ends
+        std::swap(core_, taken.core_);
         return *this;
     }
     ~BucketHandle();
@@ -55,7 +56,7 @@ public:
     [[nodiscard]] std::size_t operations() const noexcept;
 
 private:
-    Core* core_;
+    Core* core_ = nullptr;
 };
 
 /// An argument that the face gets, not options in disguise.
@@ -67,12 +68,14 @@ concept FaceArgument = !std::is_convertible_v<Extra&&, Options>;
 /// Every operation of a bucket. Each is started by the call, in the order of the calls, and gives what the face says.
 ///
 /// - `key`: 1 to 250 bytes. Keys and values are copied or sent before the call returns.
-/// - No operation throws: errors, also those found before anything is sent, come through the result.
+/// - No operation throws: errors, also those found before anything is sent, come through the result. (But
+///   `std::bad_alloc`, without memory or with a million operations that something is left of.)
 /// - Operations issued before the bucket is connected wait, with their timeout running.
 /// - Operations in flight on one key complete in the order of issue.
 ///
 /// Thread rule: the loop's thread only. Destroying the bucket closes it without waiting; consumers that still wait
-/// get `errc::shutdown` on the loop's next turn.
+/// get `errc::shutdown` on the loop's next turn; so it is when another bucket is assigned to it. A bucket that was moved
+/// from may only be destroyed or assigned to.
 template <class Face>
 class BasicBucket {
 public:

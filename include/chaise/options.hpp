@@ -47,7 +47,8 @@ private:
 };
 
 /// `timeout`: from the call to the outcome, all attempts and waiting included; default: the bucket's
-/// (`operation_timeout`, 2.5 s).
+/// (`operation_timeout`, 2.5 s). The clock is read once per turn of the loop, so that time which the same handler spent
+/// before the call counts, too.
 struct GetOptions {
     std::optional<Duration> timeout{};
     /// true: "not found" is a result whose success() is false; default: the bucket's `quiet`.
@@ -105,6 +106,7 @@ struct GetAndTouchOptions {
 
 /// noop, version, flush, connect
 struct ServerOptions {
+    /// Default for connect: the bucket's `connect_timeout`.
     std::optional<Duration> timeout{};
 };
 

@@ -62,11 +62,15 @@ Opcode opcode_of(OperationKind kind) noexcept {
 
 }  // namespace
 
-BucketHandle::BucketHandle(std::unique_ptr<IOPS> iops, std::string_view connection_string, const BucketOptions& options)
-    : core_(nullptr) {
+BucketHandle::BucketHandle(std::unique_ptr<IOPS> iops, std::string_view connection_string, const BucketOptions& options) {
     if (!iops) throw_error(Error(errc::invalid_argument, ErrorContext{.message = "a bucket needs an IOPS"}));
     core_ = new Core(std::move(iops), Settings::make(connection_string, options));
-    core_->start();
+    try {
+        core_->start();
+    } catch (...) {  // of the loop's making
+        core_->abandon();
+        throw;
+    }
 }
 
 BucketHandle::~BucketHandle() {

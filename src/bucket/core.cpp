@@ -74,8 +74,7 @@ void Core::submit_connect(Slot& slot, std::optional<Duration> timeout) {
     if (session.ready()) return enqueue(slot);
     slot.session = &session;
     session.wait_ready(slot);
-    deadlines_.add(slot, slot.started, std::clamp(timeout.value_or(settings_.connect_timeout), Duration{0}, longest_timeout));
-    if (!deadline_timer_->active() || slot.deadline < deadline_armed_for_) arm_deadline(slot.deadline);
+    add_deadline(slot, timeout.value_or(settings_.connect_timeout));
     if (!dispatching_) clock_read_ = false;  // no turn need follow that would read it anew
 }
 
@@ -185,8 +184,10 @@ void Core::on_deadline() {
     Dispatch dispatch(*this);
     const TimePoint time = now();
     Slot* slot = deadlines_.first();
+    // No more than there are now: a consumer may start another operation that has no time left, again and again.
+    std::size_t most = pool_.in_use();
     try {
-        for (; slot && slot->deadline <= time; slot = deadlines_.first()) expire(*slot);
+        for (; slot && slot->deadline <= time && most != 0; slot = deadlines_.first(), --most) expire(*slot);
     } catch (...) {
         caught(std::current_exception());
         slot = deadlines_.first();

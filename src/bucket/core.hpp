@@ -39,7 +39,6 @@ public:
     /// The bucket lets go: closes, and the core goes after the last slot.
     void abandon() noexcept;
     [[nodiscard]] bool connected() const noexcept;
-    [[nodiscard]] bool closed() const noexcept { return closed_; }
     /// Slots that are not back in the pool.
     [[nodiscard]] std::size_t operations() const noexcept { return pool_.in_use(); }
     [[nodiscard]] const Settings& settings() const noexcept { return settings_; }

@@ -68,10 +68,15 @@ private:
     std::map<std::string, std::string, std::less<>> options_;
 };
 
+/// What the slots' opaques can tell apart, with room for outcomes that wait.
+constexpr std::size_t most_operations = 1'000'000;
+
 void check(const Settings& s) {
     if (s.operation_timeout <= Duration{0}) refuse(errc::invalid_argument, "operation_timeout must be more than 0");
     if (s.connect_timeout <= Duration{0}) refuse(errc::invalid_argument, "connect_timeout must be more than 0");
-    if (s.max_queue_operations == 0) refuse(errc::invalid_argument, "max_queue_operations must be more than 0");
+    if (s.max_queue_operations == 0 || s.max_queue_operations > most_operations) {
+        refuse(errc::invalid_argument, fmt::format("max_queue_operations must be from 1 to {}", most_operations));
+    }
     if (s.max_queue_bytes < 1024) refuse(errc::invalid_argument, "max_queue_bytes must be at least 1024");
     if (s.username.empty() && !s.password.empty()) refuse(errc::invalid_argument, "a password without a username");
     if (s.username.find('\0') != std::string::npos || s.password.find('\0') != std::string::npos) {

@@ -177,6 +177,7 @@ TEST_CASE("values that an option cannot have are refused by name", "[settings]")
         {"operation_timeout=inf", "operation_timeout"}, {"operation_timeout=1e300", "operation_timeout"},
         {"connect_timeout=x", "connect_timeout"}, {"max_queue_operations=-1", "max_queue_operations"},
         {"max_queue_operations=1.5", "max_queue_operations"}, {"max_queue_operations=0", "max_queue_operations"},
+        {"max_queue_operations=1000001", "max_queue_operations"},
         {"max_queue_bytes=1023", "max_queue_bytes"}, {"max_queue_bytes=99999999999999999999999", "max_queue_bytes"},
     };
     for (const auto& [option, name] : wrong) {
