@@ -31,14 +31,20 @@ public:
     explicit AwaiterBase(Slot* slot) noexcept : slot_(slot) {}
     AwaiterBase(const AwaiterBase&) = delete;
     AwaiterBase& operator=(const AwaiterBase&) = delete;
+    ~AwaiterBase() {
+        if (slot_ && handle_) [[unlikely]]
+            drop(*slot_);  // the coroutine is destroyed while it waits, and its operation lives elsewhere
+    }
+    /// The operation goes first.
+    static void forget(Slot& slot) noexcept { static_cast<AwaiterBase*>(slot.context)->slot_ = nullptr; }
 
     [[nodiscard]] bool await_ready() {
         if (!slot_) throw_no_operation();
         return slot_->outcome != Outcome::none && take_waiting(*slot_);
     }
     void await_suspend(std::coroutine_handle<> handle) {
+        attach(*slot_, Consumer::await, &AwaiterBase::arrive, this);  // may throw, and the slot is another's then
         handle_ = handle;
-        attach(*slot_, Consumer::await, &AwaiterBase::arrive, this);
     }
 
 protected:
@@ -74,6 +80,7 @@ private:
     }
     static void arrive(Slot& slot, void* result, Error* error) {
         auto& self = *static_cast<AwaiterBase*>(slot.context);
+        self.slot_ = nullptr;
         if (!result && !error) return unowned(slot);  // the loop is gone: the coroutine is its owner's to destroy
         self.result_ = static_cast<T*>(result);
         self.error_ = error;
@@ -304,7 +311,9 @@ private:
     [[gnu::always_inline]] void reset() noexcept {
         detail::Slot* slot = std::exchange(slot_, nullptr);
         slot->owners = static_cast<std::uint8_t>(slot->owners & ~detail::owned_by_handle);
-        if (slot->outcome != detail::Outcome::none || (slot->consumer == detail::Consumer::await && slot->target)) {
+        const bool awaited = slot->consumer == detail::Consumer::await && slot->target;
+        if (slot->outcome != detail::Outcome::none || awaited) {
+            if (awaited) detail::AwaiterBase<T>::forget(*slot);
             detail::drop(*slot);
         } else {
             detail::unowned(*slot);

@@ -20,4 +20,7 @@ static_assert(detail::buffer_padding >= simdjson::SIMDJSON_PADDING);
     return parser.iterate(simdjson::padded_string_view(value.data(), value.size(), value.size() + detail::buffer_padding));
 }
 
+/// The document would refer to bytes that are gone: keep the result in a variable.
+simdjson::simdjson_result<simdjson::ondemand::document> json(const ValueResult&&, simdjson::ondemand::parser&) = delete;
+
 }  // namespace chaise

@@ -80,7 +80,7 @@ private:
 
 /// A lazy coroutine: it starts when it is awaited (once), and gives its value, or throws what it threw, to who
 /// awaits it. Destroying a Task destroys its coroutine, at whatever point it waits; operations that it awaits are
-/// abandoned.
+/// abandoned. A Task that lives outside of the coroutine that awaits it must outlive it, or end first.
 ///
 /// Awaiting a million tasks that finish at once in a loop needs no stack: the child runs inside the awaiting call,
 /// and the parent goes on without suspending if the child is done (GCC 12's symmetric transfer is a tail call only with

@@ -47,9 +47,10 @@ bool among(const std::array<std::string_view, n>& names, std::string_view name) 
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-[[noreturn]] void malformed(std::string_view text, std::string why) {
+/// The string itself is not repeated: somebody may have put a password into it.
+[[noreturn]] void malformed(std::string_view why) {
     throw InvalidError(
-        Error(errc::parsing_failure, ErrorContext{.message = fmt::format("connection string \"{}\": {}", text, why)}));
+        Error(errc::parsing_failure, ErrorContext{.message = fmt::format("connection string: {}", why)}));
 }
 
 [[noreturn]] void refuse(fmt::format_string<const std::string&> why, const std::string& option) {
@@ -92,13 +93,12 @@ private:
         } else if (scheme == "couchbases") {
             out.scheme = Scheme::couchbases;
         } else {
-            malformed(text_,
-                      fmt::format("unknown scheme \"{}\" (memcached, couchbase and couchbases are known)", scheme));
+            malformed(fmt::format("unknown scheme \"{}\" (memcached, couchbase and couchbases are known)", scheme));
         }
     }
 
     void parse_hosts(std::string_view list, ConnectionString& out) {
-        if (list.empty()) malformed(text_, "no host is named");
+        if (list.empty()) malformed("no host is named");
         while (true) {
             const std::size_t end = std::min(list.find_first_of(",;"), list.size());
             out.hosts.push_back(parse_host(list.substr(0, end)));
@@ -108,23 +108,24 @@ private:
     }
 
     HostSpec parse_host(std::string_view item) {
+        if (item.find('@') != std::string_view::npos) malformed("credentials belong in BucketOptions");
         HostSpec host;
         std::string_view port;
         if (item.starts_with('[')) {
             const std::size_t close = item.find(']');
-            if (close == std::string_view::npos) malformed(text_, "\"[\" without \"]\"");
+            if (close == std::string_view::npos) malformed("\"[\" without \"]\"");
             host.host = item.substr(1, close - 1);
             port = item.substr(close + 1);
-            if (!port.empty() && !port.starts_with(':')) malformed(text_, fmt::format("what is \"{}\"?", port));
+            if (!port.empty() && !port.starts_with(':')) malformed(fmt::format("what is \"{}\"?", port));
         } else {
             const std::size_t colon = std::min(item.find(':'), item.size());
             host.host = item.substr(0, colon);
             port = item.substr(colon);
-            if (port.find(':', 1) != std::string_view::npos) malformed(text_, "an IPv6 address belongs in brackets");
+            if (port.find(':', 1) != std::string_view::npos) malformed("an IPv6 address belongs in brackets");
         }
-        if (host.host.empty()) malformed(text_, "a host is empty");
-        if (host.host.find_first_of(" \t\r\n@") != std::string::npos) {
-            malformed(text_, fmt::format("host \"{}\" has a character that no host has", host.host));
+        if (host.host.empty()) malformed("a host is empty");
+        if (host.host.find_first_of(" \t\r\n") != std::string::npos) {
+            malformed(fmt::format("host \"{}\" has a character that no host has", host.host));
         }
         if (!port.empty()) host.port = parse_port(port.substr(1));
         return host;
@@ -134,7 +135,7 @@ private:
         std::uint16_t port = 0;
         const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
         if (error != std::errc{} || end != digits.data() + digits.size() || port == 0) {
-            malformed(text_, fmt::format("\"{}\" is not a port", digits));
+            malformed(fmt::format("\"{}\" is not a port", digits));
         }
         return port;
     }
@@ -145,13 +146,13 @@ private:
             const std::string_view item = list.substr(0, end);
             const std::size_t equals = item.find('=');
             if (equals == std::string_view::npos || equals + 1 == item.size()) {
-                malformed(text_, fmt::format("option \"{}\" has no value", item.substr(0, equals)));
+                malformed(fmt::format("option \"{}\" has no value", item.substr(0, equals)));
             }
             std::string name = decode(item.substr(0, equals));
             if (among(credentials, name)) refuse("no place for \"{}\", it belongs in BucketOptions", name);
             if (!among(known_options, name)) refuse("unknown option \"{}\"", name);
             if (!out.options.try_emplace(name, decode(item.substr(equals + 1))).second) {
-                malformed(text_, fmt::format("option \"{}\" is given twice", name));
+                malformed(fmt::format("option \"{}\" is given twice", name));
             }
             list.remove_prefix(std::min(end + 1, list.size()));
         }
@@ -168,7 +169,7 @@ private:
             unsigned value = 0;
             const char* from = text.data() + i + 1;
             if (i + 2 >= text.size() || std::from_chars(from, from + 2, value, 16).ptr != from + 2) {
-                malformed(text_, "\"%\" without two hexadecimal digits");
+                malformed("\"%\" without two hexadecimal digits");
             }
             out += static_cast<char>(value);
             i += 2;

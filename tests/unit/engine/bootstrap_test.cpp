@@ -1,9 +1,9 @@
 // Bootstrap and Backoff.
 
+#include "session/bootstrap.hpp"
 #include "protocol/request_decoder.hpp"
 #include "protocol/response_encoder.hpp"
 #include "session/backoff.hpp"
-#include "session/bootstrap.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -50,7 +50,8 @@ struct Talk {
         REQUIRE(frame.opcode == Opcode::sasl_auth);
         const std::string mechanism(frame.key);
         protocol::SaslServer server(mechanism, {.password_of = [](std::string_view user) -> std::optional<std::string> {
-                                                    return user == "me" ? std::optional<std::string>("secret") : std::nullopt;
+                                                    return user == "me" ? std::optional<std::string>("secret")
+                                                                        : std::nullopt;
                                                 },
                                                 .nonce = "nonce-of-the-server-12345",
                                                 .salt = "salt-of-16-bytes",

@@ -222,6 +222,15 @@ TEST_CASE("Expected has the members of std::expected that a caller needs", "[exp
     CHECK(E(bad).and_then([](std::string text) { return E(text + "!"); }).error() == 7);
     CHECK(E(bad).or_else([](int code) { return E(std::to_string(code)); }).value() == "7");
     CHECK(E(good).or_else([](int code) { return E(std::to_string(code)); }).value() == "value");
+    CHECK(good.transform([](const std::string& text) { return text.size(); }).value() == 5);  // on what is kept, too
+    CHECK(*good == "value");
+    CHECK(bad.or_else([](int code) { return E(std::to_string(code)); }).value() == "7");
+    CHECK(bad.transform_error([](int code) { return std::to_string(code); }).error() == "7");
+    CHECK(good.transform_error([](int code) { return std::to_string(code); }).value() == "value");
+    CHECK(bad.error_or(1) == 7);
+    CHECK(good.error_or(1) == 1);
+    CHECK(good == E("value"));
+    CHECK_FALSE(good == bad);
     Expected<std::unique_ptr<int>, int> only_moves(std::make_unique<int>(3));
     CHECK(*std::move(only_moves).value() == 3);
     good = bad;
@@ -265,7 +274,7 @@ TEST_CASE("the 30-day trap cannot be fallen into", "[expiry]") {
     CHECK_FALSE(with.wire(days(365 * 50) + 1s).seconds);
     CHECK(with.wire(WallTime{std::chrono::seconds(sim_now + 5)}).seconds == sim_now + 5);
     CHECK(with.wire(WallTime{std::chrono::seconds(sim_now - 5)}).seconds == sim_now - 5);  // over at once
-    CHECK_FALSE(with.wire(WallTime{days(30)}).seconds);  // would mean "in 30 days"
+    CHECK_FALSE(with.wire(WallTime{days(30)}).seconds);                                    // would mean "in 30 days"
     CHECK(with.wire(WallTime{days(30) + 1s}).seconds == 30u * 86400 + 1);
     CHECK(with.wire(std::chrono::sys_seconds{0xfffffffes}).seconds == 0xfffffffe);
     CHECK_FALSE(with.wire(std::chrono::sys_seconds{0xffffffffs}).seconds);

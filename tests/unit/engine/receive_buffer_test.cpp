@@ -71,8 +71,9 @@ TEST_CASE("frames of all sizes by reads of all sizes, kept by results or not", "
             std::vector<std::pair<std::size_t, char>> sent;
             const std::size_t total = most == 1 ? 200'000 : 1'500'000;
             for (std::size_t bytes = 0; bytes < total;) {
-                const std::array sizes = {std::size_t{4}, std::size_t{40}, std::size_t{700}, std::size_t{65'536},
-                                          std::size_t{65'537}, std::size_t{150'000}, std::size_t{61'500}};
+                const std::array sizes = {std::size_t{4},      std::size_t{40},     std::size_t{700},
+                                          std::size_t{65'536}, std::size_t{65'537}, std::size_t{150'000},
+                                          std::size_t{61'500}};
                 const std::size_t size = random() % 4 != 0 ? 4 + random() % 600 : sizes[random() % sizes.size()];
                 const char fill = static_cast<char>('a' + random() % 26);
                 sent.emplace_back(size, fill);

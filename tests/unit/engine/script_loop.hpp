@@ -25,11 +25,11 @@ class ScriptLoop;
 
 /// One connection, as the far end sees it.
 struct Link {
-    std::string received;              ///< everything the client wrote
-    std::size_t parsed = 0;            ///< how much of it the server has read
-    std::vector<std::size_t> writes;   ///< bytes of each write call that took something
-    std::size_t window = SIZE_MAX;     ///< bytes that are still taken
-    std::size_t read_chunk = SIZE_MAX; ///< most that one read gets
+    std::string received;               ///< everything the client wrote
+    std::size_t parsed = 0;             ///< how much of it the server has read
+    std::vector<std::size_t> writes;    ///< bytes of each write call that took something
+    std::size_t window = SIZE_MAX;      ///< bytes that are still taken
+    std::size_t read_chunk = SIZE_MAX;  ///< most that one read gets
     std::string to_client;
     bool end_of_stream = false;
     std::error_code read_error;   ///< told by the next read
@@ -183,8 +183,8 @@ public:
         const TimePoint end = now_ + by;
         run();
         while (true) {
-            const auto first = std::min_element(armed_->begin(), armed_->end(),
-                                                [](auto* a, auto* b) { return a->due < b->due; });
+            const auto first =
+                std::min_element(armed_->begin(), armed_->end(), [](auto* a, auto* b) { return a->due < b->due; });
             if (first == armed_->end() || (*first)->due > end) break;
             now_ = std::max(now_, (*first)->due);
             run();

@@ -39,11 +39,11 @@ public:
     }
 
     std::map<std::string, Item> items;
-    bool hold = false;            ///< answers to operations wait for answer()
-    bool mute = false;            ///< not even the bootstrap is answered
-    std::string mechanisms;       ///< not empty: asks for SASL
+    bool hold = false;       ///< answers to operations wait for answer()
+    bool mute = false;       ///< not even the bootstrap is answered
+    std::string mechanisms;  ///< not empty: asks for SASL
     std::string user = "me", password = "secret";
-    std::vector<Seen> seen;       ///< operations, without the bootstrap
+    std::vector<Seen> seen;  ///< operations, without the bootstrap
     std::size_t bootstraps = 0;
     std::size_t executed_increments = 0;
 
@@ -81,7 +81,8 @@ private:
                        .opaque = frame.opaque,
                        .answer = execute(frame),
                        .link = &link};
-            if (frame.extras.size() >= 4) entry.expiry = protocol::load_be32(frame.extras.data() + frame.extras.size() - 4);
+            if (frame.extras.size() >= 4)
+                entry.expiry = protocol::load_be32(frame.extras.data() + frame.extras.size() - 4);
             if (!hold) {
                 link.send(entry.answer);
                 answered_ = seen.size() + 1;
@@ -102,14 +103,15 @@ private:
                 if (mechanisms.empty()) r.status = Status::unknown_command;
                 break;
             case Opcode::sasl_auth:
-                sasl_.emplace(frame.key, protocol::SaslServerOptions{
-                                             .password_of = [this](std::string_view name) -> std::optional<std::string> {
-                                                 return name == user ? std::optional(password) : std::nullopt;
-                                             },
-                                             .nonce = "a-nonce-of-the-server-1234",
-                                             .salt = "salt-of-16-bytes",
-                                             .iterations = 4096,
-                                             .cyrus = true});
+                sasl_.emplace(frame.key,
+                              protocol::SaslServerOptions{
+                                  .password_of = [this](std::string_view name) -> std::optional<std::string> {
+                                      return name == user ? std::optional(password) : std::nullopt;
+                                  },
+                                  .nonce = "a-nonce-of-the-server-1234",
+                                  .salt = "salt-of-16-bytes",
+                                  .iterations = 4096,
+                                  .cyrus = true});
                 [[fallthrough]];
             case Opcode::sasl_step: {
                 auto reply = sasl_->step(frame.value);
@@ -118,7 +120,9 @@ private:
                 r.value = data;
                 break;
             }
-            default: r.status = Status::unknown_command; break;
+            default:
+                r.status = Status::unknown_command;
+                break;
         }
         return protocol::encoded(r);
     }
@@ -194,9 +198,14 @@ private:
                 protocol::store_be64(value.data(), number);
                 return finish(Status::success, last_cas_);
             }
-            case Opcode::noop: return finish(Status::success);
-            case Opcode::version: value = "1.2.3"; return finish(Status::success);
-            case Opcode::flush: items.clear(); return finish(Status::success);
+            case Opcode::noop:
+                return finish(Status::success);
+            case Opcode::version:
+                value = "1.2.3";
+                return finish(Status::success);
+            case Opcode::flush:
+                items.clear();
+                return finish(Status::success);
             case Opcode::stat: {
                 if (frame.key == "nonsense") return finish(Status::key_enoent);
                 std::string out;
@@ -209,7 +218,8 @@ private:
                 protocol::append_to(out, r);
                 return out;
             }
-            default: return finish(Status::unknown_command);
+            default:
+                return finish(Status::unknown_command);
         }
     }
 

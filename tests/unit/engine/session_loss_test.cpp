@@ -196,7 +196,8 @@ TEST_CASE("statistics that came in part before the connection was lost are forgo
         f.server.hold = true;
         std::size_t statistics = 0;
         const auto ask = [&](StatsOptions options) {
-            f.bucket->stats("", options).set_callbacks([&](StatsResult r) { statistics = r.stats().size(); }, [](const Error&) {});
+            f.bucket->stats("", options)
+                .set_callbacks([&](StatsResult r) { statistics = r.stats().size(); }, [](const Error&) {});
         };
         ask({.timeout = timed_out ? 50ms : 2s});
         f.loop.run();
@@ -245,10 +246,14 @@ TEST_CASE("every operation ends at its deadline, to the microsecond, whatever it
         all.emplace_back(timeout, &f.get("k", {.timeout = timeout}));
     }
     int long_ones = 0;
-    f.bucket->get("first", {.timeout = 500us}).set_callbacks([](ValueResult) {}, [&](const Error&) {
-        f.get("started by an errback");  // arms the timer for ten seconds from now, if the engine is not careful
-        ++long_ones;
-    });
+    f.bucket->get("first", {.timeout = 500us})
+        .set_callbacks(
+            [](ValueResult) {},
+            [&](const Error&) {
+                f.get(
+                    "started by an errback");  // arms the timer for ten seconds from now, if the engine is not careful
+                ++long_ones;
+            });
     f.loop.advance(40ms);
     CHECK(long_ones == 1);
     for (const auto& [timeout, outcome] : all) {

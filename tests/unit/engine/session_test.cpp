@@ -107,7 +107,9 @@ TEST_CASE("a host that cannot be resolved", "[session]") {
 TEST_CASE("an attempt that hangs ends after connect_timeout, wherever it hangs", "[session]") {
     for (const std::string_view where : {"resolve", "connect", "bootstrap"}) {
         Fixture f({.connect_timeout = 3s});
-        (where == "resolve" ? f.loop.net.hang_resolve : where == "connect" ? f.loop.net.hang_connect : f.server.mute) = true;
+        (where == "resolve"   ? f.loop.net.hang_resolve
+         : where == "connect" ? f.loop.net.hang_connect
+                              : f.server.mute) = true;
         Outcome& connect = f.track(f.bucket->connect({.timeout = 20s}));
         f.loop.advance(2999ms);
         CHECK(connect.pending());
@@ -159,7 +161,8 @@ TEST_CASE("answers may come in any order: they are matched by opaque", "[session
     Fixture f;
     f.connected();
     f.server.hold = true;
-    for (char c = 'a'; c <= 'e'; ++c) f.server.items[std::string(1, c)] = {.value = std::string(3, c), .flags = 0, .cas = 1};
+    for (char c = 'a'; c <= 'e'; ++c)
+        f.server.items[std::string(1, c)] = {.value = std::string(3, c), .flags = 0, .cas = 1};
     std::vector<Outcome*> gets;
     for (char c = 'a'; c <= 'e'; ++c) gets.push_back(&f.get(std::string(1, c)));
     f.loop.run();
@@ -313,7 +316,9 @@ TEST_CASE("what callbacks start in one dispatch is one write too, before the rea
     int done = 0;
     for (int i = 0; i < 100; ++i) {
         f.bucket->noop().set_callbacks(
-            [&](OperationResult) { f.bucket->noop().set_callbacks([&](OperationResult) { ++done; }, [](const Error&) {}); },
+            [&](OperationResult) {
+                f.bucket->noop().set_callbacks([&](OperationResult) { ++done; }, [](const Error&) {});
+            },
             [](const Error&) {});
     }
     f.link().writes.clear();
@@ -371,7 +376,7 @@ TEST_CASE("queue_full, by operations and by bytes; room comes back", "[session]"
         }
     }
     {
-        Fixture f({.max_queue_bytes = 1024});  // far less than a block
+        Fixture f({.max_queue_bytes = 1024});                     // far less than a block
         for (int i = 0; i < 100; ++i) f.get("0123456789012345");  // 40 bytes each
         f.connected();
         std::size_t ok = 0;
@@ -434,8 +439,9 @@ TEST_CASE("all operations speak with the server as they should", "[session]") {
     CHECK(ok(quiet_remove));
     CHECK(quiet_remove.rc == errc::document_not_found);
     std::string stats;
-    b.stats("").set_callbacks([&](StatsResult r) { stats = std::string(r.get("pid")) + "/" + std::string(r.get("threads", "node:11211")); },
-                              [](const Error&) {});
+    b.stats("").set_callbacks(
+        [&](StatsResult r) { stats = std::string(r.get("pid")) + "/" + std::string(r.get("threads", "node:11211")); },
+        [](const Error&) {});
     std::string version;
     b.version().set_callbacks([&](VersionResult r) { version = r.versions().at("node:11211"); }, [](const Error&) {});
     f.loop.run();
@@ -468,8 +474,10 @@ TEST_CASE("responses that make no sense are the operation's protocol error, the 
     f.server.hold = true;
     Outcome& strange = f.get("k");
     f.loop.run();
-    f.link().send(protocol::encoded(protocol::Response{
-        .opcode = Opcode::get, .status = static_cast<Status>(0x7777), .opaque = f.server.seen.back().opaque, .value = "odd"}));
+    f.link().send(protocol::encoded(protocol::Response{.opcode = Opcode::get,
+                                                       .status = static_cast<Status>(0x7777),
+                                                       .opaque = f.server.seen.back().opaque,
+                                                       .value = "odd"}));
     f.loop.run();
     CHECK(strange.failed(errc::unknown_status));
     CHECK(strange.error->context().status == 0x7777);

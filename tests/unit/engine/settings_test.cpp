@@ -37,9 +37,11 @@ std::string refused_settings(std::string_view text, const BucketOptions& options
 
 TEST_CASE("a connection string is read whole", "[settings]") {
     const auto full = ConnectionString::parse(
-        "couchbases://db1.example.com,10.1.2.3:11299;[fd00::1]:11300,[::1]/my%20bucket?ssl=no_verify&network=ex%2Fternal");
+        "couchbases://db1.example.com,10.1.2.3:11299;[fd00::1]:11300,[::1]/"
+        "my%20bucket?ssl=no_verify&network=ex%2Fternal");
     CHECK(full.scheme == Scheme::couchbases);
-    CHECK(full.hosts == std::vector<HostSpec>{{"db1.example.com", {}}, {"10.1.2.3", 11299}, {"fd00::1", 11300}, {"::1", {}}});
+    CHECK(full.hosts ==
+          std::vector<HostSpec>{{"db1.example.com", {}}, {"10.1.2.3", 11299}, {"fd00::1", 11300}, {"::1", {}}});
     CHECK(full.bucket == "my bucket");
     CHECK(full.options.at("ssl") == "no_verify");
     CHECK(full.options.at("network") == "ex/ternal");
@@ -80,7 +82,8 @@ TEST_CASE("a malformed connection string is refused by what is wrong with it", "
         {"memcached://[]:1", "host is empty"},
         {"memcached://[::1]x", "\"x\""},
         {"memcached://a b", "a b"},
-        {"memcached://user@h", "user@h"},
+        {"memcached://user@h", "credentials"},
+        {"memcached://user:secret@h", "credentials"},
         {"memcached://h?quiet", "\"quiet\" has no value"},
         {"memcached://h?quiet=", "\"quiet\" has no value"},
         {"memcached://h?=1", "unknown option \"\""},
@@ -94,7 +97,8 @@ TEST_CASE("a malformed connection string is refused by what is wrong with it", "
         INFO(text);
         CHECK_THAT(refused_string<InputError>(text), Catch::Contains(what));
     }
-    CHECK_THAT(refused_string<InvalidError>("memcached://h:0"), Catch::Contains("memcached://h:0"));
+    // A password that was put into it by mistake does not end up in a log.
+    CHECK_THAT(refused_string<InvalidError>("memcached://user:secret@h"), !Catch::Contains("secret"));
 }
 
 TEST_CASE("an option that is given twice is refused: one of them would be ignored", "[settings]") {
@@ -171,14 +175,21 @@ TEST_CASE("what the connection string sets wins over the options", "[settings]")
 
 TEST_CASE("values that an option cannot have are refused by name", "[settings]") {
     const std::vector<std::pair<std::string, std::string>> wrong = {
-        {"quiet=maybe", "quiet"},           {"quiet=TRUE", "quiet"},
-        {"operation_timeout=0", "operation_timeout"}, {"operation_timeout=-1", "operation_timeout"},
-        {"operation_timeout=1s", "operation_timeout"}, {"operation_timeout=nan", "operation_timeout"},
-        {"operation_timeout=inf", "operation_timeout"}, {"operation_timeout=1e300", "operation_timeout"},
-        {"connect_timeout=x", "connect_timeout"}, {"max_queue_operations=-1", "max_queue_operations"},
-        {"max_queue_operations=1.5", "max_queue_operations"}, {"max_queue_operations=0", "max_queue_operations"},
+        {"quiet=maybe", "quiet"},
+        {"quiet=TRUE", "quiet"},
+        {"operation_timeout=0", "operation_timeout"},
+        {"operation_timeout=-1", "operation_timeout"},
+        {"operation_timeout=1s", "operation_timeout"},
+        {"operation_timeout=nan", "operation_timeout"},
+        {"operation_timeout=inf", "operation_timeout"},
+        {"operation_timeout=1e300", "operation_timeout"},
+        {"connect_timeout=x", "connect_timeout"},
+        {"max_queue_operations=-1", "max_queue_operations"},
+        {"max_queue_operations=1.5", "max_queue_operations"},
+        {"max_queue_operations=0", "max_queue_operations"},
         {"max_queue_operations=1000001", "max_queue_operations"},
-        {"max_queue_bytes=1023", "max_queue_bytes"}, {"max_queue_bytes=99999999999999999999999", "max_queue_bytes"},
+        {"max_queue_bytes=1023", "max_queue_bytes"},
+        {"max_queue_bytes=99999999999999999999999", "max_queue_bytes"},
     };
     for (const auto& [option, name] : wrong) {
         INFO(option);
