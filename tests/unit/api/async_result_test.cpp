@@ -115,7 +115,7 @@ TEST_CASE("an outcome that arrives before its consumer waits: co_await continues
             CHECK(f.unobserved.empty());
             Heard heard;
             Script script = go(expected ? await_expected_into(std::move(operation), heard)
-                                     : await_into(std::move(operation), heard));
+                                        : await_into(std::move(operation), heard));
             CHECK(script.done());  // without a turn
             CHECK(heard.results == (found ? 1u : 0u));
             CHECK(heard.errors == (found ? 0u : 1u));
@@ -340,9 +340,10 @@ TEST_CASE("an AsyncResult that refers to no operation", "[async_result]") {
     CHECK(f.unobserved.size() == 1);
 }
 
-TEST_CASE("cancel() is errc::cancelled on the next turn; the slot is abandoned; the late response is swallowed; the "
-          "connection goes on",
-          "[async_result]") {
+TEST_CASE(
+    "cancel() is errc::cancelled on the next turn; the slot is abandoned; the late response is swallowed; the "
+    "connection goes on",
+    "[async_result]") {
     for (const bool sent : {true, false}) {
         Fixture f;
         f.server.items["k"].value = "v";
@@ -556,9 +557,7 @@ TEST_CASE("quiet, per bucket and per call", "[async_result]") {
 TEST_CASE("operations in flight on one key complete in the order of issue", "[async_result]") {
     Fixture f;
     std::vector<int> order;
-    const auto note = [&](int n) {
-        return [&order, n](auto&&) { order.push_back(n); };
-    };
+    const auto note = [&](int n) { return [&order, n](auto&&) { order.push_back(n); }; };
     for (int i = 0; i < 100; i += 4) {
         f.bucket->upsert("k", std::to_string(i)).set_callbacks(note(i), note(-1));
         f.bucket->append("k", "x").set_callbacks(note(i + 1), note(-1));

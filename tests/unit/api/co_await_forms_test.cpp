@@ -124,7 +124,8 @@ TEST_CASE("forms: option structs in braces, with and without names, as temporari
         co_await bucket.upsert(user_key(1), "v", options);
         auto r = co_await bucket.get(user_key(1), GetOptions{.timeout = 500ms});
         CHECK(r.flags() == 9);
-        co_await bucket.insert(user_key(2), user_key(3), {.expiry = std::chrono::system_clock::time_point{1'800'000'000s}});
+        co_await bucket.insert(user_key(2), user_key(3),
+                               {.expiry = std::chrono::system_clock::time_point{1'800'000'000s}});
         co_await bucket.replace(user_key(2), "0", {.cas = 0, .expiry = Expiry(5s), .flags = 3, .timeout = 1s});
         co_await bucket.append(user_key(2), "1", {.timeout = 1s});
         co_await bucket.prepend(user_key(2), "2", ConcatOptions{.cas = 0});
@@ -154,7 +155,8 @@ TEST_CASE("forms: as_expected on temporaries, on locals, moved; and nested await
         auto twice = co_await bucket.get((co_await bucket.get((co_await bucket.get("pointer")).owned())).owned() + "?",
                                          {.quiet = true});
         CHECK_FALSE(twice.success());
-        co_await bucket.upsert((co_await bucket.get("pointer")).owned() + "+", (co_await bucket.get("pointer")).value());
+        co_await bucket.upsert((co_await bucket.get("pointer")).owned() + "+",
+                               (co_await bucket.get("pointer")).value());
         auto stored = co_await bucket.get(key_of(1) + "+");
         CHECK(stored.value() == key_of(1));
         auto e1 = co_await bucket.get(user_key(1)).as_expected();
@@ -213,12 +215,13 @@ TEST_CASE("forms: in conditions, loops, returns, catch blocks' surroundings and 
         CHECK(n == 5);
         const bool both = (co_await bucket.get(user_key(1))).success() && (co_await bucket.get(user_key(2))).success();
         CHECK(both);
-        // Not among the forms: `(co_await x).y() ? std::string(…) : std::string(…)`. GCC 12 destroys the branches' strings
-        // in a place where they were never made, whatever x is.
+        // Not among the forms: `(co_await x).y() ? std::string(…) : std::string(…)`. GCC 12 destroys the branches'
+        // strings in a place where they were never made, whatever x is.
         const bool found = (co_await bucket.get("none", {.quiet = true})).success();
         const std::string either = found ? std::string("yes") : std::string("no");
         CHECK(either == "no");
-        // A callable is named first (a lambda with captures inside a co_await expression is what GCC 12 destroys twice).
+        // A callable is named first (a lambda with captures inside a co_await expression is what GCC 12 destroys
+        // twice).
         const auto make_key = [prefix = std::string("a key that is too long for the small string ")](int i) {
             return prefix + std::to_string(i);
         };
@@ -254,8 +257,8 @@ TEST_CASE("forms: callbacks, as the examples set them", "[forms]") {
         .set_callbacks(
             [&, counted = Counted()](OperationResult stored) {
                 got += stored.cas() != 0 ? "stored " : "";
-                bucket.get(user_key(1)).set_callbacks([&, counted](ValueResult result) { got += result.value(); },
-                                                      [](const Error&) {});
+                bucket.get(user_key(1))
+                    .set_callbacks([&, counted](ValueResult result) { got += result.value(); }, [](const Error&) {});
             },
             [&](const Error& error) { got += error.message(); });
     forms.f.loop.run();

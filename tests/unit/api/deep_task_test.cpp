@@ -42,7 +42,9 @@ chaise::Task<> after_a_turn(chaise::EpollLoop& loop, long& sum) {
     struct NextTurn {
         chaise::EpollLoop& loop;
         bool await_ready() const { return false; }
-        void await_suspend(std::coroutine_handle<> handle) const { loop.post([handle] { handle.resume(); }); }
+        void await_suspend(std::coroutine_handle<> handle) const {
+            loop.post([handle] { handle.resume(); });
+        }
         void await_resume() const {}
     };
     for (int i = 0; i < 3; ++i) {

@@ -16,8 +16,20 @@ namespace {
 enum class Stage { not_connected, queued, half_written, sent, waiting, delivered };
 enum class Who { nobody, callbacks, fields, coroutine };
 enum class Act {
-    nothing, cancel, drop, detach, attach, destroy_bucket, destroy_loop, destroy_coroutine, close, reset_connection,
-    time_out, answer, callback_destroys_bucket, callback_throws,
+    nothing,
+    cancel,
+    drop,
+    detach,
+    attach,
+    destroy_bucket,
+    destroy_loop,
+    destroy_coroutine,
+    close,
+    reset_connection,
+    time_out,
+    answer,
+    callback_destroys_bucket,
+    callback_throws,
 };
 constexpr int stages = 6;
 constexpr int whos = 4;
@@ -44,13 +56,18 @@ public:
 
     void act(Act act) {
         switch (act) {
-            case Act::nothing: break;
-            case Act::cancel: operation_.cancel(); break;
+            case Act::nothing:
+                break;
+            case Act::cancel:
+                operation_.cancel();
+                break;
             case Act::drop:
                 operation_ = {};
                 coroutine_.destroy();
                 break;
-            case Act::detach: operation_.detach(); break;
+            case Act::detach:
+                operation_.detach();
+                break;
             case Act::attach:
                 if (!operation_.valid()) break;
                 try {
@@ -61,11 +78,15 @@ public:
                     refused_ = true;
                 }
                 break;
-            case Act::destroy_bucket: bucket_.reset(); break;
+            case Act::destroy_bucket:
+                bucket_.reset();
+                break;
             case Act::destroy_loop:
                 loop_.reset();
                 break;
-            case Act::destroy_coroutine: coroutine_.destroy(); break;
+            case Act::destroy_coroutine:
+                coroutine_.destroy();
+                break;
             case Act::close:
                 if (bucket_) bucket_->close().detach();
                 break;
@@ -83,8 +104,12 @@ public:
                 server_->answer_all();
                 turns();
                 break;
-            case Act::callback_destroys_bucket: in_callback_ = [this] { bucket_.reset(); }; break;
-            case Act::callback_throws: in_callback_ = [] { throw Boom(); }; break;
+            case Act::callback_destroys_bucket:
+                in_callback_ = [this] { bucket_.reset(); };
+                break;
+            case Act::callback_throws:
+                in_callback_ = [] { throw Boom(); };
+                break;
         }
     }
     void turns() {
@@ -171,8 +196,11 @@ private:
     void consume() {
         const auto call = [this, counted = Counted()](auto&&) { called(); };
         switch (who_) {
-            case Who::nobody: return;
-            case Who::callbacks: operation_.set_callbacks(call, call); break;
+            case Who::nobody:
+                return;
+            case Who::callbacks:
+                operation_.set_callbacks(call, call);
+                break;
             case Who::fields:
                 operation_.set_callback(call);
                 operation_.set_errback(call);

@@ -109,7 +109,8 @@ TEST_CASE("~AsyncBucket inside an errback at a deadline, and inside on_unobserve
         Fixture f;
         f.server.mute = true;
         Outcome& other = f.get("other", {.timeout = 20ms});
-        f.bucket->get("k", {.timeout = 10ms}).set_callbacks([](ValueResult) {}, [&](const Error&) { f.bucket.reset(); });
+        f.bucket->get("k", {.timeout = 10ms})
+            .set_callbacks([](ValueResult) {}, [&](const Error&) { f.bucket.reset(); });
         f.loop.advance(30ms);
         CHECK(other.failed(errc::shutdown));
         CHECK_FALSE(f.bucket);
@@ -168,9 +169,7 @@ TEST_CASE("close() comes last, and operations after it end with shutdown", "[lif
     f.connected();
     f.server.hold = true;
     std::vector<std::string> order;
-    const auto note = [&](std::string what) {
-        return [&order, what](auto&&) { order.push_back(what); };
-    };
+    const auto note = [&](std::string what) { return [&order, what](auto&&) { order.push_back(what); }; };
     f.bucket->get("k").set_callbacks(note("result"), note("get"));
     f.bucket->upsert("k", "v").set_callbacks(note("result"), note("upsert"));
     f.loop.run();
@@ -314,7 +313,8 @@ TEST_CASE("a consumer that is destroyed with the loop may destroy what it owns",
             bucket->reset();
         }
     };
-    p.bucket->get("outer").set_callbacks([owner = Owner(std::move(inner), &p.bucket)](ValueResult) {}, [](const Error&) {});
+    p.bucket->get("outer").set_callbacks([owner = Owner(std::move(inner), &p.bucket)](ValueResult) {},
+                                         [](const Error&) {});
     p.loop->run();
     p.loop.reset();
     CHECK_FALSE(p.bucket);

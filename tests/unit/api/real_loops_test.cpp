@@ -42,7 +42,8 @@ TEMPLATE_TEST_CASE("a conversation, by task and by callback", "[loops]", OnEpoll
         const auto me = std::this_thread::get_id();
         std::vector<AsyncResult<OperationResult>> stores;
         for (int i = 0; i < 200; ++i) {
-            stores.push_back(bucket.upsert("key" + std::to_string(i), std::string(static_cast<std::size_t>(i) * 500, 'v')));
+            stores.push_back(
+                bucket.upsert("key" + std::to_string(i), std::string(static_cast<std::size_t>(i) * 500, 'v')));
         }
         for (auto& store : stores) co_await store;
         for (int i = 199; i >= 0; --i) {
@@ -50,8 +51,8 @@ TEMPLATE_TEST_CASE("a conversation, by task and by callback", "[loops]", OnEpoll
             if (value.value().size() != static_cast<std::size_t>(i) * 500) throw std::logic_error("wrong value");
         }
         for (int i = 0; i < 1000; ++i) {
-            bucket.get("key1").set_callbacks(
-                [&](ValueResult) { called += std::this_thread::get_id() == me ? 1u : 0u; }, [](const Error&) {});
+            bucket.get("key1").set_callbacks([&](ValueResult) { called += std::this_thread::get_id() == me ? 1u : 0u; },
+                                             [](const Error&) {});
         }
         co_await bucket.noop();
         co_await bucket.close();
@@ -77,9 +78,10 @@ TEMPLATE_TEST_CASE("destroyed with operations pending, and the loop first", "[lo
             co_await one->connect();
             co_await two->connect();
             for (int i = 0; i < 10; ++i) {
-                one->get("k").set_callbacks([](ValueResult) {}, [&, counted = Counted()](const Error& error) {
-                    shutdowns += error.code() == errc::shutdown ? 1u : 0u;
-                });
+                one->get("k").set_callbacks([](ValueResult) {},
+                                            [&, counted = Counted()](const Error& error) {
+                                                shutdowns += error.code() == errc::shutdown ? 1u : 0u;
+                                            });
             }
             one.reset();
             co_await two->noop();
@@ -90,7 +92,8 @@ TEMPLATE_TEST_CASE("destroyed with operations pending, and the loop first", "[lo
             co_await two->get("k");
             ++called;
         };
-        two->get("k").set_callbacks([&, counted = Counted()](ValueResult) { ++called; }, [&](const Error&) { ++called; });
+        two->get("k").set_callbacks([&, counted = Counted()](ValueResult) { ++called; },
+                                    [&](const Error&) { ++called; });
         spawn(on->loop, wait(Counted()));
         on->server.reset();
         on.reset();  // the loop; bucket two lives
@@ -106,10 +109,11 @@ TEMPLATE_TEST_CASE("what a callback throws leaves run(), and the loop goes on", 
     AsyncBucket bucket(on.loop, on.where());
     unsigned errors = 0;
     for (int i = 0; i < 5; ++i) {
-        bucket.get("k").set_callbacks([](ValueResult) {}, [&](const Error&) {
-            ++errors;
-            throw std::runtime_error("from an errback");
-        });
+        bucket.get("k").set_callbacks([](ValueResult) {},
+                                      [&](const Error&) {
+                                          ++errors;
+                                          throw std::runtime_error("from an errback");
+                                      });
     }
     bucket.noop().set_callbacks([&](OperationResult) { on.loop.stop(); }, [](const Error&) {});
     for (unsigned i = 1; i <= 5; ++i) {

@@ -93,7 +93,9 @@ TEST_CASE("a task is awaited once", "[task]") {
     Fixture f;
     f.connected();
     f.server.hold = true;
-    auto shared = [](AsyncBucket& bucket) -> Task<> { static_cast<void>(co_await bucket.get("k").as_expected()); }(*f.bucket);
+    auto shared = [](AsyncBucket& bucket) -> Task<> {
+        static_cast<void>(co_await bucket.get("k").as_expected());
+    }(*f.bucket);
     bool first_done = false;
     const auto first = [&]() -> Task<> {
         co_await shared;
@@ -136,7 +138,7 @@ TEST_CASE("a task that is destroyed while it waits abandons its operation", "[ta
     const auto inner = [](AsyncBucket& bucket, Counted) -> Task<> { co_await bucket.get("k"); };
     const auto outer = [&](Counted counted) -> Task<> { co_await inner(*f.bucket, counted); };
     {
-        std::optional<Task<>> task = outer(Counted());
+        auto task = std::make_unique<Task<>>(outer(Counted()));
         const auto driver = [](Task<>& t) -> Script { co_await t; };
         Script script = go(driver(*task));
         f.loop.run();
