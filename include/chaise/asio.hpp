@@ -23,6 +23,7 @@
 #include <string_view>
 #include <tuple>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 
 namespace chaise {
@@ -50,8 +51,12 @@ template <class Executor>
     if constexpr (std::is_same_v<Executor, asio::any_io_executor>) {
         return executor == strand;
     } else {
-        const Executor* target = strand.target<Executor>();
-        return target != nullptr && *target == executor;
+#if defined(ASIO_NO_TYPEID)
+        return false;  // it goes the longer way
+#else
+        // Asio 1.22's target() does not look at the type itself.
+        return strand.target_type() == typeid(Executor) && *strand.target<Executor>() == executor;
+#endif
     }
 }
 
@@ -87,6 +92,8 @@ public:
             std::move(handler_)(make_exception_ptr(std::move(error)), T());
         }
     }
+    /// A signal that lives on must not find the slot.
+    void on_abandoned() && { forget_cancellation(); }
 
 protected:
     void forget_cancellation() {
@@ -120,6 +127,7 @@ public:
             std::move(*this).dispatch(make_exception_ptr(std::move(error)), T());
         }
     }
+    using AsioConsumer<T, Handler, expected>::on_abandoned;
 
 private:
     template <class... Args>
@@ -164,7 +172,8 @@ public:
         return asio::async_initiate<Token, void(Expected<T, Error>)>(Initiation<T, true>{}, token.token,
                                                                      std::move(operation));
     }
-    [[nodiscard]] const asio::any_io_executor& get_executor() const noexcept { return iops_->strand(); }
+    /// Empty once the context is destroyed.
+    [[nodiscard]] asio::any_io_executor get_executor() const { return iops_->get_executor(); }
 
 private:
     template <class T, bool expected>
@@ -173,7 +182,10 @@ private:
         void operator()(Handler&& handler, AsyncResult<T> operation) const {
             using H = std::decay_t<Handler>;
             detail::Slot& slot = *operation.slot();
-            const asio::any_io_executor& strand = static_cast<AsioIOPS&>(detail::iops_of(slot)).strand();
+            const auto& iops = static_cast<const AsioIOPS&>(detail::iops_of(slot));
+            if (!iops.loop_alive()) [[unlikely]]
+                return operation.detach();  // the handler is destroyed uncalled
+            const asio::any_io_executor& strand = iops.strand();
             detail::AsioExecutorOf<H> executor = asio::get_associated_executor(handler, strand);
             if (detail::is_same_executor(executor, strand)) {
                 operation.template emplace_consumer<detail::AsioConsumer<T, H, expected>>(slot, std::forward<Handler>(handler));
@@ -186,7 +198,7 @@ private:
 
     /// Calls before the loop first runs come from whatever thread makes the bucket; later ones belong on the strand.
     void assert_on_strand() const {
-        assert(!iops_->has_run() || iops_->running_in_this_thread());
+        assert(!iops_->has_run() || !iops_->loop_alive() || iops_->running_in_this_thread());
     }
 
     AsioIOPS* iops_;
@@ -199,12 +211,14 @@ private:
 /// - any other token (`asio::use_future`, a handler `void(std::exception_ptr, ValueResult)`, …);
 /// - `chaise::as_expected(token)`: `void(Expected<ValueResult, Error>)`, no exceptions.
 ///
-/// The operation starts at the call. Handlers run on their associated executor, with their allocator; a signal on
-/// their cancellation slot ends the operation with `errc::cancelled`.
+/// The operation starts at the call, not at the co_await. Handlers run on their associated executor, with their
+/// allocator; a signal on their cancellation slot, emitted on `get_executor()`, ends the operation with
+/// `errc::cancelled`. Handlers that wait when the io_context is destroyed are destroyed uncalled, as Asio's are.
 ///
 /// Threads: the executor is wrapped in a strand unless it is known to be single-threaded (AsioOptions; an
 /// `io_context{1}` is). Every call belongs on `get_executor()`, except those before the loop first runs; debug builds
-/// assert it. While the bucket is open it keeps `io_context::run()` from returning; `close()` ends that.
+/// assert it. The constructor may be called on any thread, also while others run the loop (a thread_pool always
+/// does), and so may get_executor(). While the bucket is open it keeps `io_context::run()` from returning; `close()` ends that.
 class AsioBucket : public BasicBucket<AsioFace> {
 public:
     /// `where`: an `asio::io_context`, an `asio::thread_pool` or any executor.
@@ -215,13 +229,15 @@ public:
                const AsioOptions& asio_options = {})
         : AsioBucket(make_asio_iops(where, asio_options).release(), connection_string, options) {}
 
-    /// Where calls belong, and where outcomes arrive.
+    /// Where calls belong, and where outcomes arrive. Empty once the context is destroyed.
     [[nodiscard]] asio::any_io_executor get_executor() { return face().get_executor(); }
 
 private:
     /// Takes over `iops`; by a plain pointer, because the face is made from it while the bucket gets it.
     AsioBucket(AsioIOPS* iops, std::string_view connection_string, const BucketOptions& options)
-        : BasicBucket(AsioFace(*iops), std::unique_ptr<IOPS>(iops), connection_string, options) {}
+        : BasicBucket(AsioFace(*iops), std::unique_ptr<IOPS>((iops->hold_turns(), iops)), connection_string, options) {
+        iops->release_turns();
+    }
 };
 
 }  // namespace chaise

@@ -43,7 +43,8 @@ Core::~Core() {
 }
 
 void Core::start() {
-    for (auto& session : sessions_) session->start();
+    starting_ = true;
+    request_turn();
 }
 
 void Core::close() noexcept {
@@ -154,6 +155,9 @@ void Core::leave() {
 void Core::on_turn() {
     turn_requested_ = false;
     Dispatch dispatch(*this);
+    if (std::exchange(starting_, false) && !closed_) [[unlikely]] {
+        for (auto& session : sessions_) session->start();
+    }
     // What is queued from here on waits for the turn after this one.
     Slot* slot = std::exchange(queue_head_, nullptr);
     queue_tail_ = nullptr;

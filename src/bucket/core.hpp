@@ -34,6 +34,8 @@ public:
     Core& operator=(const Core&) = delete;
 
     // ---- the bucket -------------------------------------------------------------------------------------------
+    /// Connecting begins on the next turn: a loop that runs already, on other threads, must not see a bucket that is
+    /// still being made.
     void start();
     void close() noexcept;
     /// The bucket lets go: closes, and the core goes after the last slot.
@@ -166,6 +168,7 @@ private:
     bool clock_read_ = false;
     bool dispatching_ = false;
     bool turn_requested_ = false;
+    bool starting_ = false;
     bool closed_ = false;
     bool abandoned_ = false;
     bool loop_gone_ = false;

@@ -154,6 +154,11 @@ public:
         if (heap_.empty()) stop_timer();
     }
 
+    /// What is scheduled and deferred is only noted until release_turns().
+    // (Not release(): that is the reference count, which AsioRef would then miss.)
+    void hold_turns() noexcept { turn_requested_ = true; }
+    void release_turns() { post_turn(); }
+
     // ---- life and death -------------------------------------------------------------------------------------
 
     void attach(AsioAttachment& attachment) noexcept {
@@ -269,6 +274,9 @@ private:
     void request_turn() {
         if (turn_requested_) return;
         turn_requested_ = true;
+        post_turn();
+    }
+    void post_turn() {
         binding_->post(AsioTurn(*this, [](AsioShared& self) { static_cast<AsioCore&>(self).turn(); }));
     }
 

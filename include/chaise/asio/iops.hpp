@@ -62,6 +62,10 @@ public:
     }
     /// The context has run, at least once: from then on calls belong on the strand.
     [[nodiscard]] bool has_run() const noexcept { return core_->has_run(); }
+    /// For who makes this IOPS's owner on one thread while others run the loop already: after hold_turns(), what
+    /// is scheduled and deferred (nothing else may be asked for) waits for release_turns(), the last call off the strand.
+    void hold_turns() noexcept { core_->hold_turns(); }
+    void release_turns() { core_->release_turns(); }
     /// False once the context is destroyed.
     [[nodiscard]] bool loop_alive() const noexcept { return core_->loop_alive(); }
 
