@@ -129,7 +129,8 @@ private:
     AsyncResult<T> operation_;
 };
 
-/// A consumer object with `on_result(T&&)` and `on_error(Error&&)`, kept in the slot if it fits there.
+/// A consumer object with `on_result(T&&)` and `on_error(Error&&)`, kept in the slot if it fits there. One that goes
+/// with its loop is told by `on_abandoned()`, if it has that.
 template <class T, class C>
 struct ConsumerTarget {
     static constexpr bool in_slot = sizeof(C) <= slot_storage && alignof(C) <= alignof(std::max_align_t) &&
@@ -159,6 +160,8 @@ private:
             std::move(consumer).on_result(std::move(*static_cast<T*>(result)));
         } else if (error) {
             std::move(consumer).on_error(std::move(*error));
+        } else if constexpr (requires { std::move(consumer).on_abandoned(); }) {
+            std::move(consumer).on_abandoned();
         }
     }
     static void deliver_stored(Slot& slot, void* result, Error* error) {
