@@ -74,8 +74,8 @@ concept FaceArgument = !std::is_convertible_v<Extra&&, Options>;
 /// - Operations in flight on one key complete in the order of issue.
 ///
 /// Thread rule: the loop's thread only. Destroying the bucket closes it without waiting; consumers that still wait
-/// get `errc::shutdown` on the loop's next turn; so it is when another bucket is assigned to it. A bucket that was moved
-/// from may only be destroyed or assigned to.
+/// get `errc::shutdown` on the loop's next turn; so it is when another bucket is assigned to it. A bucket that was
+/// moved from may only be destroyed or assigned to.
 template <class Face>
 class BasicBucket {
 public:

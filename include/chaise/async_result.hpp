@@ -193,10 +193,12 @@ struct CallbackPair {
 /// outcome is there.
 ///
 /// - `set_callbacks(callback, errback)`: exactly one of them is called, exactly once, on the loop's thread, never
-///   inside the call that started the operation. Functions up to 192 bytes together are kept without allocation.
+///   inside the call that started the operation; neither, if the loop is destroyed first. Functions of up to 192 bytes
+///   together that move without throwing are kept without allocation.
 /// - `co_await op` gives T or throws the exception of the error's class (error.hpp);
 ///   `co_await op.as_expected()` gives `Expected<T, Error>`. In any coroutine whose promise has no `await_transform`.
-///   `auto a = b.get(x); auto c = b.get(y); co_await a; co_await c;` is right.
+///   `auto a = b.get(x); auto c = b.get(y); co_await a; co_await c;` is right. (Who wraps this awaitable in one of his
+///   own calls `await_resume` inside the resumption: the outcome is not there any more afterwards.)
 /// - `detach()`: nobody wants to know.
 ///
 /// Dropped with callbacks set, they are still called. Dropped without a consumer, the operation goes on unobserved
@@ -258,7 +260,7 @@ public:
     void cancel() {
         if (slot_) detail::cancel(*slot_);
     }
-    /// Drops the handle; nothing is called, not even `on_unobserved`.
+    /// Drops the handle; nothing is called, not even `on_unobserved`. Callbacks that are set already are still called.
     void detach() noexcept {
         if (!slot_) return;
         if (slot_->consumer == detail::Consumer::none) detail::detach(*slot_);

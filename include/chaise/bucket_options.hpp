@@ -31,9 +31,9 @@ struct BucketOptions {
     bool allow_plain = false;
     /// Allow `flush`, which deletes everything on the server.
     bool enable_flush = false;
-    /// Bounds of what waits and is in flight, per node: operations (1 to 1,000,000) and bytes of requests (1024 or more;
-    /// memory is taken in blocks of 64 KiB, each kept until the last request in it is answered). Beyond them, and for one
-    /// request larger than that, an operation ends with `errc::queue_full`.
+    /// Bounds of what waits and is in flight, per node: operations (1 to 1,000,000) and bytes of requests (1024 or
+    /// more; memory is taken in blocks of 64 KiB, each kept until the last request in it is answered). Beyond them,
+    /// and for one request larger than that, an operation ends with `errc::queue_full`.
     std::size_t max_queue_operations = 65'536;
     std::size_t max_queue_bytes = std::size_t{64} << 20;
 };
