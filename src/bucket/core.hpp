@@ -104,16 +104,22 @@ public:
     void request_turn();
     [[nodiscard]] BufferPool& buffers() noexcept { return buffers_; }
 
-    /// Brackets every entry from the loop.
+    /// Brackets every entry from the loop. A consumer may run the loop from inside (Asio's poll): only the outermost
+    /// dispatch writes, reads on and deletes the core.
     class Dispatch {
     public:
-        explicit Dispatch(Core& core) : core_(core) { core_.enter(); }
-        ~Dispatch() { core_.leave(); }
+        explicit Dispatch(Core& core) : core_(core), outermost_(!core.dispatching_) {
+            if (outermost_) core_.enter();
+        }
+        ~Dispatch() {
+            if (outermost_) core_.leave();
+        }
         Dispatch(const Dispatch&) = delete;
         Dispatch& operator=(const Dispatch&) = delete;
 
     private:
         Core& core_;
+        const bool outermost_;
     };
 
     void on_loop_destroyed() noexcept override;
