@@ -46,7 +46,8 @@ bool run_example(const std::filesystem::path& program, const std::string& connec
     char line[1024];
     while (std::fgets(line, sizeof line, pipe)) fmt::print("   {}", line);
     const bool fine = pclose(pipe) == 0;
-    fmt::print("   ({}, {:.1f} ms for the whole program)\n", fine ? "ended well" : "FAILED", stopwatch.elapsed().count() / 1000);
+    fmt::print("   ({}, {:.1f} ms for the whole program)\n", fine ? "ended well" : "FAILED",
+               stopwatch.elapsed().count() / 1000);
     return fine;
 }
 
@@ -73,12 +74,14 @@ chaise::Task<> show_costs(chaise::AsyncBucket& bucket) {
     for (int i = 0; i < many; ++i) gets.push_back(bucket.get("demo"));
     for (auto& get : gets) co_await get;
     const double total = pipeline.elapsed().count();
-    fmt::print("   20,000 gets started at once {:8.1f} us in all, {:.2f} us each, {:.0f} per second\n", total, total / many,
-               many / total * 1e6);
+    fmt::print("   20,000 gets started at once {:8.1f} us in all, {:.2f} us each, {:.0f} per second\n", total,
+               total / many, many / total * 1e6);
 }
 
 chaise::Task<> show_errors(chaise::AsyncBucket& bucket) {
-    const auto show = [](const char* what, const chaise::Error& error) { fmt::print("   {}\n      {}\n", what, error.message()); };
+    const auto show = [](const char* what, const chaise::Error& error) {
+        fmt::print("   {}\n      {}\n", what, error.message());
+    };
     auto missing = co_await bucket.get("nobody").as_expected();
     show("a key that is not there:", missing.error());
     auto exists = co_await bucket.insert("demo", "again").as_expected();

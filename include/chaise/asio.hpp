@@ -188,7 +188,8 @@ private:
             const asio::any_io_executor& strand = iops.strand();
             detail::AsioExecutorOf<H> executor = asio::get_associated_executor(handler, strand);
             if (detail::is_same_executor(executor, strand)) {
-                operation.template emplace_consumer<detail::AsioConsumer<T, H, expected>>(slot, std::forward<Handler>(handler));
+                operation.template emplace_consumer<detail::AsioConsumer<T, H, expected>>(
+                    slot, std::forward<Handler>(handler));
             } else {
                 operation.template emplace_consumer<detail::RemoteAsioConsumer<T, H, expected>>(
                     slot, std::forward<Handler>(handler), std::move(executor));
@@ -218,7 +219,8 @@ private:
 /// Threads: the executor is wrapped in a strand unless it is known to be single-threaded (AsioOptions; an
 /// `io_context{1}` is). Every call belongs on `get_executor()`, except those before the loop first runs; debug builds
 /// assert it. The constructor may be called on any thread, also while others run the loop (a thread_pool always
-/// does), and so may get_executor(). While the bucket is open it keeps `io_context::run()` from returning; `close()` ends that.
+/// does), and so may get_executor(). While the bucket is open it keeps `io_context::run()` from returning; `close()`
+/// ends that.
 class AsioBucket : public BasicBucket<AsioFace> {
 public:
     /// `where`: an `asio::io_context`, an `asio::thread_pool` or any executor.

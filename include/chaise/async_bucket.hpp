@@ -118,7 +118,8 @@ public:
     /// Stores a new document. Errors: document_exists, value_too_large.
     template <class... Extra>
     auto insert(std::string_view key, std::string_view value, InsertOptions options = {}, Extra&&... extra) {
-        const StoreOptions store{.cas = 0, .expiry = options.expiry, .flags = options.flags, .timeout = options.timeout};
+        const StoreOptions store{
+            .cas = 0, .expiry = options.expiry, .flags = options.flags, .timeout = options.timeout};
         return face_.wrap(handle_.store(detail::OperationKind::insert, key, value, store),
                           std::forward<Extra>(extra)...);
     }

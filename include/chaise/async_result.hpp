@@ -133,8 +133,8 @@ private:
 /// with its loop is told by `on_abandoned()`, if it has that.
 template <class T, class C>
 struct ConsumerTarget {
-    static constexpr bool in_slot = sizeof(C) <= slot_storage && alignof(C) <= alignof(std::max_align_t) &&
-                                    std::is_nothrow_move_constructible_v<C>;
+    static constexpr bool in_slot =
+        sizeof(C) <= slot_storage && alignof(C) <= alignof(std::max_align_t) && std::is_nothrow_move_constructible_v<C>;
 
     /// Makes the consumer where it stays until the outcome comes.
     template <class... Args>
@@ -232,8 +232,8 @@ public:
     /// `callback(T)` or `errback(const Error&)`. What they throw goes to the loop's run (IOPS::on_exception).
     template <std::invocable<T> Callback, std::invocable<const Error&> Errback>
     void set_callbacks(Callback&& callback, Errback&& errback) {
-        consume(detail::CallbackPair<std::decay_t<Callback>, std::decay_t<Errback>>{
-            std::forward<Callback>(callback), std::forward<Errback>(errback)});
+        consume(detail::CallbackPair<std::decay_t<Callback>, std::decay_t<Errback>>{std::forward<Callback>(callback),
+                                                                                    std::forward<Errback>(errback)});
     }
 
     /// The seed's two fields, one by one: `callback` for success ...

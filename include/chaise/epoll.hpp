@@ -79,7 +79,7 @@ public:
     /// Runs `function` on the loop's thread in a later step, once. Callables need only be movable. Any thread; what
     /// one thread posts keeps its order. Allocates.
     template <class F>
-    requires std::invocable<std::decay_t<F>>
+        requires std::invocable<std::decay_t<F>>
     void post(F&& function) {
         post_node(std::make_unique<detail::PostedFunction<std::decay_t<F>>>(std::forward<F>(function)));
     }

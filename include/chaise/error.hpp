@@ -187,16 +187,16 @@ enum class errc : int {
 
 /// Where an operation was when it failed. Built only when there is an error.
 struct ErrorContext {
-    std::string message{};             ///< what a person reads
-    std::string operation{};           ///< "get"
-    std::string key{};                 ///< as the caller gave it; empty if the operation has none
-    std::string node{};                ///< "127.0.0.1:11211"; empty if none was chosen
-    std::string server_text{};         ///< what the server added to its status
-    std::uint32_t opaque = 0;        ///< of the request, to find it in a capture
+    std::string message{};                  ///< what a person reads
+    std::string operation{};                ///< "get"
+    std::string key{};                      ///< as the caller gave it; empty if the operation has none
+    std::string node{};                     ///< "127.0.0.1:11211"; empty if none was chosen
+    std::string server_text{};              ///< what the server added to its status
+    std::uint32_t opaque = 0;               ///< of the request, to find it in a capture
     std::optional<std::uint16_t> status{};  ///< as the server sent it
-    Duration time_spent{};           ///< from the call to the outcome
-    std::uint32_t retries = 0;       ///< attempts beyond the first
-    bool may_have_happened = false;  ///< true: the server may have executed it; false: certainly not
+    Duration time_spent{};                  ///< from the call to the outcome
+    std::uint32_t retries = 0;              ///< attempts beyond the first
+    bool may_have_happened = false;         ///< true: the server may have executed it; false: certainly not
 };
 
 /// The outcome of an operation that failed. Cheap to copy; never empty except when default-constructed.
@@ -247,8 +247,8 @@ struct TransientError : virtual Exception {};  ///< seed: CouchbaseTransientErro
 struct DataError : virtual Exception {};       ///< seed: CouchbaseDataError
 struct InternalFault : virtual Exception {};   ///< seed: CouchbaseInternalError
 
-#define CHAISE_EXCEPTION(Name, ...)                          \
-    struct Name : __VA_ARGS__ {                              \
+#define CHAISE_EXCEPTION(Name, ...)                                 \
+    struct Name : __VA_ARGS__ {                                     \
         explicit Name(Error error) : Exception(std::move(error)) {} \
     }
 CHAISE_EXCEPTION(ArgumentError, InputError);

@@ -17,7 +17,8 @@ static_assert(detail::buffer_padding >= simdjson::SIMDJSON_PADDING);
 [[nodiscard]] inline simdjson::simdjson_result<simdjson::ondemand::document> json(const ValueResult& result,
                                                                                   simdjson::ondemand::parser& parser) {
     const std::string_view value = result.value();
-    return parser.iterate(simdjson::padded_string_view(value.data(), value.size(), value.size() + detail::buffer_padding));
+    return parser.iterate(
+        simdjson::padded_string_view(value.data(), value.size(), value.size() + detail::buffer_padding));
 }
 
 /// The document would refer to bytes that are gone: keep the result in a variable.

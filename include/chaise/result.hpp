@@ -49,7 +49,8 @@ class OperationResult : public Result {
 public:
     OperationResult() = default;
     OperationResult(errc rc, Cas cas) noexcept : Result(rc, cas) {}
-    OperationResult(errc rc, Cas cas, MutationToken token) noexcept : Result(rc, cas), token_(token), has_token_(true) {}
+    OperationResult(errc rc, Cas cas, MutationToken token) noexcept
+        : Result(rc, cas), token_(token), has_token_(true) {}
     /// Present if the server sent one.
     [[nodiscard]] std::optional<MutationToken> mutation_token() const noexcept {
         return has_token_ ? std::optional(token_) : std::nullopt;
@@ -83,11 +84,15 @@ public:
             data_ = value.data();
         }
     }
-    ValueResult(const ValueResult& other) noexcept : Result(other), meta_(other.meta_), buffer_(other.buffer_), data_(other.data_) {
+    ValueResult(const ValueResult& other) noexcept
+        : Result(other), meta_(other.meta_), buffer_(other.buffer_), data_(other.data_) {
         copy_inline(other);
     }
     ValueResult(ValueResult&& other) noexcept
-        : Result(other), meta_(other.meta_), buffer_(std::move(other.buffer_)), data_(std::exchange(other.data_, nullptr)) {
+        : Result(other),
+          meta_(other.meta_),
+          buffer_(std::move(other.buffer_)),
+          data_(std::exchange(other.data_, nullptr)) {
         copy_inline(other);
         other.meta_.size = 0;
     }

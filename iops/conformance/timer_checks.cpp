@@ -71,8 +71,8 @@ void timer_fires_once_when_rearmed(Check& check) {
     check.expect(timer.count == 1, "a timer that was armed again for later is not delivered a second time at once");
 }
 
-/// Arms timers 3 units apart, out of order, and looks at the order in which they fire. A machine that is too busy to arm
-/// them within one step mixes up what is to be seen: then they are armed once more.
+/// Arms timers 3 units apart, out of order, and looks at the order in which they fire. A machine that is too busy to
+/// arm them within one step mixes up what is to be seen: then they are armed once more.
 void fire_in_order(Check& check, microseconds unit, bool loop_is_busy, const char* what) {
     const std::array<int, 8> delays{17, 5, 11, 2, 20, 14, 8, 23};
     for (int attempt = 0; attempt < 50; ++attempt) {

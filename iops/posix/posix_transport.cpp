@@ -12,9 +12,9 @@ namespace chaise {
 
 // ConstBuffer and MutableBuffer are handed to the kernel as they are.
 template <class Buffer>
-inline constexpr bool is_iovec = sizeof(Buffer) == sizeof(iovec) && alignof(Buffer) == alignof(iovec) &&
-                                 offsetof(Buffer, data) == offsetof(iovec, iov_base) &&
-                                 offsetof(Buffer, size) == offsetof(iovec, iov_len);
+inline constexpr bool is_iovec =
+    sizeof(Buffer) == sizeof(iovec) && alignof(Buffer) == alignof(iovec) &&
+    offsetof(Buffer, data) == offsetof(iovec, iov_base) && offsetof(Buffer, size) == offsetof(iovec, iov_len);
 static_assert(is_iovec<ConstBuffer> && is_iovec<MutableBuffer>);
 
 /// One readiness being delivered. Knows whether a handler destroyed the transport, and asks for the next readiness

@@ -18,8 +18,9 @@ using protocol::Opcode;
 constexpr std::size_t max_value_size = std::size_t{20} << 20;  // protocol.md 1.8
 
 [[gnu::cold]] void reject_key(Core& core, Slot& slot, std::string_view key) {
-    core.reject(slot, errc::invalid_argument, key.substr(0, protocol::max_key_size),
-                key.empty() ? "the key is empty" : "the key has " + std::to_string(key.size()) + " bytes, the limit is 250");
+    core.reject(
+        slot, errc::invalid_argument, key.substr(0, protocol::max_key_size),
+        key.empty() ? "the key is empty" : "the key has " + std::to_string(key.size()) + " bytes, the limit is 250");
 }
 
 /// False, and the operation rejected, if the key cannot be sent.
@@ -50,19 +51,27 @@ std::optional<std::uint32_t> check_expiry(Core& core, Slot& slot, std::string_vi
 
 Opcode opcode_of(OperationKind kind) noexcept {
     switch (kind) {
-        case OperationKind::upsert: return Opcode::set;
-        case OperationKind::insert: return Opcode::add;
-        case OperationKind::replace: return Opcode::replace;
-        case OperationKind::append: return Opcode::append;
-        case OperationKind::prepend: return Opcode::prepend;
-        case OperationKind::flush: return Opcode::flush;
-        default: return Opcode::noop;
+        case OperationKind::upsert:
+            return Opcode::set;
+        case OperationKind::insert:
+            return Opcode::add;
+        case OperationKind::replace:
+            return Opcode::replace;
+        case OperationKind::append:
+            return Opcode::append;
+        case OperationKind::prepend:
+            return Opcode::prepend;
+        case OperationKind::flush:
+            return Opcode::flush;
+        default:
+            return Opcode::noop;
     }
 }
 
 }  // namespace
 
-BucketHandle::BucketHandle(std::unique_ptr<IOPS> iops, std::string_view connection_string, const BucketOptions& options) {
+BucketHandle::BucketHandle(std::unique_ptr<IOPS> iops, std::string_view connection_string,
+                           const BucketOptions& options) {
     if (!iops) throw_error(Error(errc::invalid_argument, ErrorContext{.message = "a bucket needs an IOPS"}));
     core_ = new Core(std::move(iops), Settings::make(connection_string, options));
     try {

@@ -283,10 +283,14 @@ void Core::deliver_queued(Slot& slot) {
         switch (slot.kind) {
             case OperationKind::get:
             case OperationKind::get_and_touch:
-            case OperationKind::counter: return hand_over(std::type_identity<ValueResult>{});
-            case OperationKind::stats: return hand_over(std::type_identity<StatsResult>{});
-            case OperationKind::version: return hand_over(std::type_identity<VersionResult>{});
-            default: return hand_over(std::type_identity<OperationResult>{});
+            case OperationKind::counter:
+                return hand_over(std::type_identity<ValueResult>{});
+            case OperationKind::stats:
+                return hand_over(std::type_identity<StatsResult>{});
+            case OperationKind::version:
+                return hand_over(std::type_identity<VersionResult>{});
+            default:
+                return hand_over(std::type_identity<OperationResult>{});
         }
     }
     slot.outcome = Outcome::none;
@@ -320,9 +324,7 @@ void Core::fail_all(Session& session, errc code, const std::string& message) {
     }
 }
 
-void Core::start_again(Slot& slot) noexcept {
-    ++slot.retries;
-}
+void Core::start_again(Slot& slot) noexcept { ++slot.retries; }
 
 void Core::session_ready(Session& session) {
     // Outcomes of connect() go to their consumers next turn, so that a consumer may do what it likes.
@@ -371,15 +373,25 @@ void Core::abandon_slot(Slot& slot) noexcept {
 }
 
 void Core::discard_outcome(Slot& slot) noexcept {
-    const auto destroy = [&]<class T>(std::type_identity<T>) { std::launder(reinterpret_cast<T*>(slot.storage))->~T(); };
+    const auto destroy = [&]<class T>(std::type_identity<T>) {
+        std::launder(reinterpret_cast<T*>(slot.storage))->~T();
+    };
     if (slot.outcome == Outcome::result) {
         switch (slot.kind) {
             case OperationKind::get:
             case OperationKind::get_and_touch:
-            case OperationKind::counter: destroy(std::type_identity<ValueResult>{}); break;
-            case OperationKind::stats: destroy(std::type_identity<StatsResult>{}); break;
-            case OperationKind::version: destroy(std::type_identity<VersionResult>{}); break;
-            default: destroy(std::type_identity<OperationResult>{}); break;
+            case OperationKind::counter:
+                destroy(std::type_identity<ValueResult>{});
+                break;
+            case OperationKind::stats:
+                destroy(std::type_identity<StatsResult>{});
+                break;
+            case OperationKind::version:
+                destroy(std::type_identity<VersionResult>{});
+                break;
+            default:
+                destroy(std::type_identity<OperationResult>{});
+                break;
         }
     }
     slot.outcome = Outcome::none;

@@ -33,7 +33,8 @@ namespace chaise::detail {
 inline Session& Core::route(std::string_view) noexcept { return *sessions_.front(); }
 
 template <class Request>
-[[gnu::always_inline]] inline void Core::submit(Slot& slot, const std::optional<Duration>& timeout, std::string_view key, Request& request) {
+[[gnu::always_inline]] inline void Core::submit(Slot& slot, const std::optional<Duration>& timeout,
+                                                std::string_view key, Request& request) {
     Session& session = route(key);
     if (closed_) [[unlikely]]
         return reject_closed(slot, key);

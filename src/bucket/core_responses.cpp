@@ -16,22 +16,38 @@ using protocol::Status;
 
 std::string_view name(OperationKind kind) noexcept {
     switch (kind) {
-        case OperationKind::get: return "get";
-        case OperationKind::get_and_touch: return "get_and_touch";
-        case OperationKind::upsert: return "upsert";
-        case OperationKind::insert: return "insert";
-        case OperationKind::replace: return "replace";
-        case OperationKind::append: return "append";
-        case OperationKind::prepend: return "prepend";
-        case OperationKind::remove: return "remove";
-        case OperationKind::touch: return "touch";
-        case OperationKind::counter: return "counter";
-        case OperationKind::noop: return "noop";
-        case OperationKind::version: return "version";
-        case OperationKind::stats: return "stats";
-        case OperationKind::flush: return "flush";
-        case OperationKind::connect: return "connect";
-        case OperationKind::close: return "close";
+        case OperationKind::get:
+            return "get";
+        case OperationKind::get_and_touch:
+            return "get_and_touch";
+        case OperationKind::upsert:
+            return "upsert";
+        case OperationKind::insert:
+            return "insert";
+        case OperationKind::replace:
+            return "replace";
+        case OperationKind::append:
+            return "append";
+        case OperationKind::prepend:
+            return "prepend";
+        case OperationKind::remove:
+            return "remove";
+        case OperationKind::touch:
+            return "touch";
+        case OperationKind::counter:
+            return "counter";
+        case OperationKind::noop:
+            return "noop";
+        case OperationKind::version:
+            return "version";
+        case OperationKind::stats:
+            return "stats";
+        case OperationKind::flush:
+            return "flush";
+        case OperationKind::connect:
+            return "connect";
+        case OperationKind::close:
+            return "close";
     }
     return "unknown";
 }
@@ -89,7 +105,8 @@ void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
             if (frame.extras.size() < 4) return respond_with_malformed(slot, frame);
             retire(slot);
             if (!wanted(slot)) return unowned(slot);
-            ValueResult result(frame.value, protocol::load_be32(frame.extras.data()), frame.datatype, frame.cas, buffer);
+            ValueResult result(frame.value, protocol::load_be32(frame.extras.data()), frame.datatype, frame.cas,
+                               buffer);
             return deliver(slot, result);
         }
         case OperationKind::counter: {
@@ -99,7 +116,8 @@ void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
             ValueResult result = ValueResult::of_counter(protocol::load_be64(frame.value.data()), frame.cas);
             return deliver(slot, result);
         }
-        case OperationKind::stats: return respond_to_stats(slot, frame);
+        case OperationKind::stats:
+            return respond_to_stats(slot, frame);
         case OperationKind::version: {
             VersionResult result;
             result.add(slot.session->name(), frame.value);
@@ -108,9 +126,8 @@ void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
             return deliver(slot, result);
         }
         default: {
-            OperationResult result =
-                frame.extras.empty() ? OperationResult(errc::success, frame.cas)
-                                     : mutation_result(frame, request_of(slot).vbucket());
+            OperationResult result = frame.extras.empty() ? OperationResult(errc::success, frame.cas)
+                                                          : mutation_result(frame, request_of(slot).vbucket());
             retire(slot);
             if (!wanted(slot)) return unowned(slot);
             return deliver(slot, result);
@@ -169,6 +186,8 @@ void Core::respond_with_malformed(Slot& slot, const Frame& frame) {
     deliver_error(slot, error);
 }
 
-void Core::free_accumulator(Slot& slot) noexcept { delete static_cast<StatsResult*>(std::exchange(slot.accumulator, nullptr)); }
+void Core::free_accumulator(Slot& slot) noexcept {
+    delete static_cast<StatsResult*>(std::exchange(slot.accumulator, nullptr));
+}
 
 }  // namespace chaise::detail

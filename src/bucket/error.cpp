@@ -13,9 +13,11 @@ public:
     [[nodiscard]] const char* name() const noexcept override { return "chaise"; }
     [[nodiscard]] std::string message(int code) const override {
         switch (static_cast<errc>(code)) {
-            case errc::success: return "success";
+            case errc::success:
+                return "success";
 #define CHAISE_X(name, number, exception, text) \
-    case errc::name: return text;
+    case errc::name:                            \
+        return text;
                 CHAISE_ERRORS(CHAISE_X)
 #undef CHAISE_X
         }
@@ -52,7 +54,8 @@ std::string printable(std::string_view key) {
 
 std::string readable(Duration time) {
     using std::chrono::duration;
-    if (time < std::chrono::milliseconds(1)) return fmt::format("{:.0f} us", duration<double, std::micro>(time).count());
+    if (time < std::chrono::milliseconds(1))
+        return fmt::format("{:.0f} us", duration<double, std::micro>(time).count());
     if (time < std::chrono::seconds(1)) return fmt::format("{:.1f} ms", duration<double, std::milli>(time).count());
     return fmt::format("{:.3f} s", duration<double>(time).count());
 }
@@ -66,9 +69,11 @@ const std::error_category& error_category() noexcept {
 
 std::string_view name(errc code) noexcept {
     switch (code) {
-        case errc::success: return "success";
+        case errc::success:
+            return "success";
 #define CHAISE_X(name, number, exception, text) \
-    case errc::name: return #name;
+    case errc::name:                            \
+        return #name;
             CHAISE_ERRORS(CHAISE_X)
 #undef CHAISE_X
     }
@@ -77,9 +82,11 @@ std::string_view name(errc code) noexcept {
 
 ErrorKind kind(errc code) noexcept {
     switch (code) {
-        case errc::success: return ErrorKind::none;
+        case errc::success:
+            return ErrorKind::none;
 #define CHAISE_X(name, number, exception, text) \
-    case errc::name: return kind_of_class<exception>();
+    case errc::name:                            \
+        return kind_of_class<exception>();
             CHAISE_ERRORS(CHAISE_X)
 #undef CHAISE_X
     }
@@ -88,12 +95,15 @@ ErrorKind kind(errc code) noexcept {
 
 errc errc_of_status(std::uint16_t status) noexcept {
     switch (status) {
-        case 0: return errc::success;
+        case 0:
+            return errc::success;
 #define CHAISE_X(number, name) \
-    case number: return errc::name;
+    case number:               \
+        return errc::name;
             CHAISE_STATUS_ERRORS(CHAISE_X)
 #undef CHAISE_X
-        default: return errc::unknown_status;
+        default:
+            return errc::unknown_status;
     }
 }
 
@@ -126,10 +136,12 @@ std::string Error::message() const {
 void throw_error(Error error) {
     switch (error.code()) {
 #define CHAISE_X(name, number, exception, text) \
-    case errc::name: throw exception(std::move(error));
+    case errc::name:                            \
+        throw exception(std::move(error));
         CHAISE_ERRORS(CHAISE_X)
 #undef CHAISE_X
-        case errc::success: break;
+        case errc::success:
+            break;
     }
     throw Exception(std::move(error));
 }
@@ -137,10 +149,12 @@ void throw_error(Error error) {
 std::exception_ptr make_exception_ptr(Error error) {
     switch (error.code()) {
 #define CHAISE_X(name, number, exception, text) \
-    case errc::name: return std::make_exception_ptr(exception(std::move(error)));
+    case errc::name:                            \
+        return std::make_exception_ptr(exception(std::move(error)));
         CHAISE_ERRORS(CHAISE_X)
 #undef CHAISE_X
-        case errc::success: break;
+        case errc::success:
+            break;
     }
     return std::make_exception_ptr(Exception(std::move(error)));
 }

@@ -13,7 +13,9 @@ namespace chaise::detail {
 
 namespace {
 
-[[noreturn]] void refuse(errc code, std::string message) { throw_error(Error(code, ErrorContext{.message = std::move(message)})); }
+[[noreturn]] void refuse(errc code, std::string message) {
+    throw_error(Error(code, ErrorContext{.message = std::move(message)}));
+}
 
 /// Takes options out of the connection string, so that those left over are known to be unused.
 class OptionReader {
@@ -83,7 +85,8 @@ void check(const Settings& s) {
         refuse(errc::invalid_argument, "username and password cannot hold a NUL");
     }
     if (s.connection.scheme != Scheme::memcached) {
-        refuse(errc::unsupported_operation, "the schemes couchbase:// and couchbases:// are not built yet; memcached:// is");
+        refuse(errc::unsupported_operation,
+               "the schemes couchbase:// and couchbases:// are not built yet; memcached:// is");
     }
     if (s.connection.hosts.size() != 1) {
         refuse(errc::unsupported_operation, "several memcached hosts (consistent hashing) are not built yet");

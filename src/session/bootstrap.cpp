@@ -49,8 +49,10 @@ Bootstrap::Progress Bootstrap::on_frame(const protocol::Frame& frame, std::strin
                 return fail(errc::authentication_failure, "the server wants a username and password");
             }
             return fail(errc::protocol_error, fmt::format("NOOP is answered with status 0x{:02x}", frame.specific));
-        case Opcode::sasl_list_mechs: return on_mechanisms(frame, out);
-        default: return on_sasl(frame, out);
+        case Opcode::sasl_list_mechs:
+            return on_mechanisms(frame, out);
+        default:
+            return on_sasl(frame, out);
     }
 }
 
@@ -68,7 +70,8 @@ Bootstrap::Progress Bootstrap::on_mechanisms(const protocol::Frame& frame, std::
         const bool only_plain = !protocol::choose_mechanism(frame.value, {.allow_plain = true, .tls = false}).empty();
         return fail(errc::authentication_failure,
                     only_plain ? std::string("the server takes passwords only in the clear; set allow_plain to send it")
-                               : fmt::format("no SASL mechanism in common; the server lists \"{}\"", frame.value.substr(0, 200)));
+                               : fmt::format("no SASL mechanism in common; the server lists \"{}\"",
+                                             frame.value.substr(0, 200)));
     }
     mechanism_ = chosen;
     sasl_.emplace(mechanism_, settings_.username, settings_.password, nonce_);
@@ -82,12 +85,14 @@ Bootstrap::Progress Bootstrap::on_mechanisms(const protocol::Frame& frame, std::
 Bootstrap::Progress Bootstrap::on_sasl(const protocol::Frame& frame, std::string& out) {
     SaslResult next = sasl_->step(frame.status(), frame.value);
     switch (next.kind) {
-        case SaslResult::Kind::done: return Progress::done;
+        case SaslResult::Kind::done:
+            return Progress::done;
         case SaslResult::Kind::send:
             awaited_ = Opcode::sasl_step;
             append_request(out, protocol::SaslStepRequest{.mechanism = mechanism_, .data = next.data});
             return Progress::more;
-        case SaslResult::Kind::failed: break;
+        case SaslResult::Kind::failed:
+            break;
     }
     return fail(errc::authentication_failure,
                 fmt::format("user \"{}\" by {}: {}", settings_.username, mechanism_, next.data));

@@ -73,7 +73,8 @@ public:
             replace(frame_size);
         } else if (have == 0 && buffer_->unique() && buffer_->capacity() == BufferPool::standard_capacity) {
             begin_ = end_ = 0;
-        } else if (begin_ + frame_size > buffer_->capacity() || (begin_ != 0 && buffer_->capacity() - end_ < min_room)) {
+        } else if (begin_ + frame_size > buffer_->capacity() ||
+                   (begin_ != 0 && buffer_->capacity() - end_ < min_room)) {
             replace(frame_size);
         }
         return {buffer_->data() + end_, buffer_->capacity() - end_};
@@ -88,8 +89,8 @@ private:
             buffer_->capacity() == BufferPool::standard_capacity) {
             std::memmove(buffer_->data(), buffer_->data() + begin_, have);
         } else {
-            BufferRef next = frame_size <= BufferPool::standard_capacity ? pool_.get()
-                                                                         : BufferRef(Buffer::make(frame_size));
+            BufferRef next =
+                frame_size <= BufferPool::standard_capacity ? pool_.get() : BufferRef(Buffer::make(frame_size));
             if (have != 0) std::memcpy(next->data(), buffer_->data() + begin_, have);
             std::swap(buffer_, next);
             if (next) pool_.put(std::move(next));

@@ -47,8 +47,8 @@ void Session::on_resolve(std::vector<std::string> addresses, std::error_code err
     Core::Dispatch dispatch(core_);
     pending_.reset();
     if (error || addresses.empty()) {
-        return attempt_failed(errc::host_not_found,
-                              fmt::format("cannot resolve \"{}\": {}", host_.host, error ? error.message() : "no address"));
+        return attempt_failed(errc::host_not_found, fmt::format("cannot resolve \"{}\": {}", host_.host,
+                                                                error ? error.message() : "no address"));
     }
     addresses_ = std::move(addresses);
     next_address_ = 0;
@@ -82,8 +82,10 @@ void Session::on_bootstrap_frame(const protocol::Frame& frame) {
 
 void Session::bootstrap_progress(Bootstrap::Progress progress) {
     switch (progress) {
-        case Bootstrap::Progress::more: return;  // what it says is written by flush()
-        case Bootstrap::Progress::done: return become_ready();
+        case Bootstrap::Progress::more:
+            return;  // what it says is written by flush()
+        case Bootstrap::Progress::done:
+            return become_ready();
         case Bootstrap::Progress::failed: {
             const errc code = bootstrap_->error();
             return attempt_failed(code, std::string(bootstrap_->reason()));
@@ -117,12 +119,14 @@ void Session::retry_later() {
 void Session::on_timer() {
     Core::Dispatch dispatch(core_);
     switch (state_) {
-        case State::backoff: return start();
+        case State::backoff:
+            return start();
         case State::resolving:
         case State::connecting:
         case State::bootstrapping:
             return attempt_failed(errc::timeout_before_send, "no connection within connect_timeout");
-        default: return;
+        default:
+            return;
     }
 }
 

@@ -160,7 +160,8 @@ TEST_CASE("AsioBucket: as_expected around handlers and futures") {
     std::vector<std::string> seen;
     bucket.upsert("k", "v", as_expected(asio::detached));
     bucket.get("k", as_expected([&](Expected<ValueResult, Error> found) { seen.emplace_back(found->value()); }));
-    bucket.get("", {}, as_expected([&](Expected<ValueResult, Error> found) { seen.emplace_back(name(found.error().code())); }));
+    bucket.get("", {},
+               as_expected([&](Expected<ValueResult, Error> found) { seen.emplace_back(name(found.error().code())); }));
     std::future<Expected<ValueResult, Error>> future = bucket.get("k", as_expected(asio::use_future));
     CHECK(seen.empty());
     bucket.noop([&](std::exception_ptr, OperationResult) { bucket.close(asio::detached); });
@@ -327,9 +328,15 @@ TEST_CASE("AsioBucket: an awaitable that is never awaited") {
     std::vector<errc> unobserved;
     with_asio_bucket(shared_server(), [&](AsioBucket& bucket) -> asio::awaitable<void> {
         bucket.on_unobserved([&](const Error& error) { unobserved.push_back(error.code()); });
-        { auto dropped = bucket.upsert("k", "all the same"); }
-        { auto dropped = bucket.get("k"); }
-        { auto refused = bucket.get("", as_expected()); }
+        {
+            auto dropped = bucket.upsert("k", "all the same");
+        }
+        {
+            auto dropped = bucket.get("k");
+        }
+        {
+            auto refused = bucket.get("", as_expected());
+        }
         {
             auto kept = bucket.get("k");
             const auto found = co_await bucket.get("k");

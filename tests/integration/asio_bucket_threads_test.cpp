@@ -95,7 +95,8 @@ TEST_CASE("AsioBucket: futures for another thread, while coroutines are at work"
         auto future = asio::post(bucket.get_executor(), asio::use_future([&] {
                                      bucket.upsert(key, std::string(300, 'f'), asio::detached);
                                      return bucket.get(key, as_expected(asio::use_future));
-                                 })).get();
+                                 }))
+                          .get();
         auto found = future.get();
         if (!found) {
             CHECK(found.error() == errc::shutdown);  // the coroutines were faster
@@ -122,7 +123,8 @@ TEST_CASE("AsioBucket: handlers on another thread's executor, and results that g
     std::function<void(int)> next = [&](int left) {
         if (left == 0) return bucket.close(asio::detached);
         bucket.upsert("k", value, asio::detached);
-        bucket.get("k", asio::bind_executor(other.get_executor(), [&, left](std::exception_ptr error, ValueResult found) {
+        bucket.get("k",
+                   asio::bind_executor(other.get_executor(), [&, left](std::exception_ptr error, ValueResult found) {
                        ++(!error && found.value() == value ? right : wrong);
                        asio::post(bucket.get_executor(), [&, left] { next(left - 1); });
                    }));

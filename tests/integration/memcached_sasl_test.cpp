@@ -53,7 +53,8 @@ TEST_CASE("PLAIN only when nothing else is listed and it is allowed") {
     const Error refused = attempt(server, {.username = "ada@chaise", .password = "pencil"});
     CHECK(refused.code() == errc::authentication_failure);
     CHECK(refused.message().find("allow_plain") != std::string::npos);
-    CHECK(attempt(server, {.username = "ada@chaise", .password = "pencil", .allow_plain = true}).code() == errc::success);
+    CHECK(attempt(server, {.username = "ada@chaise", .password = "pencil", .allow_plain = true}).code() ==
+          errc::success);
 
     const MemcachedProcess both(sasl("plain scram-sha-1"));
     CHECK(attempt(both, {.username = "ada@chaise", .password = "pencil"}).code() == errc::success);
@@ -71,8 +72,7 @@ TEST_CASE("credentials that are missing, or that nobody wants") {
 
 TEST_CASE("operations that wait when authentication fails get that error, at once") {
     const MemcachedProcess server(sasl("scram-sha-256"));
-    with_bucket(server.connection_string(), {.username = "ada@chaise", .password = "wrong"},
-                [](AsyncBucket& bucket) -> Task<> {
-                    CHECK_THROWS_AS(co_await bucket.get("k", {.timeout = 20s}), AuthError);
-                });
+    with_bucket(
+        server.connection_string(), {.username = "ada@chaise", .password = "wrong"},
+        [](AsyncBucket& bucket) -> Task<> { CHECK_THROWS_AS(co_await bucket.get("k", {.timeout = 20s}), AuthError); });
 }

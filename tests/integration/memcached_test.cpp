@@ -72,7 +72,8 @@ TEST_CASE("insert, replace and CAS") {
 
         const auto second = co_await bucket.replace("doc", "2", {.cas = first.cas()});
         CHECK(second.cas() != first.cas());
-        CHECK_AWAIT(code_of(co_await bucket.upsert("doc", "3", {.cas = first.cas()}).as_expected()) == errc::cas_mismatch);
+        CHECK_AWAIT(code_of(co_await bucket.upsert("doc", "3", {.cas = first.cas()}).as_expected()) ==
+                    errc::cas_mismatch);
         CHECK_AWAIT(code_of(co_await bucket.remove("doc", {.cas = first.cas()}).as_expected()) == errc::cas_mismatch);
         CHECK_AWAIT((co_await bucket.get("doc")).value() == "2");
         CHECK_AWAIT((co_await bucket.remove("doc", {.cas = second.cas()})).success());
@@ -85,7 +86,8 @@ TEST_CASE("quiet: not found is a result, per call and per bucket") {
         if (by_default) {
             CHECK_AWAIT((co_await bucket.get("absent")).rc() == errc::document_not_found);
             CHECK_AWAIT(!(co_await bucket.remove("absent")).success());
-            CHECK_AWAIT(code_of(co_await bucket.get("absent", {.quiet = false}).as_expected()) == errc::document_not_found);
+            CHECK_AWAIT(code_of(co_await bucket.get("absent", {.quiet = false}).as_expected()) ==
+                        errc::document_not_found);
         } else {
             CHECK_THROWS_AS(co_await bucket.get("absent"), NotFoundError);
             CHECK_THROWS_AS(co_await bucket.remove("absent"), DataError);
@@ -105,7 +107,8 @@ TEST_CASE("append and prepend") {
         const auto appended = co_await bucket.append("text", "c");
         CHECK_AWAIT((co_await bucket.prepend("text", "a", {.cas = appended.cas()})).success());
         CHECK_AWAIT((co_await bucket.get("text")).value() == "abc");
-        CHECK_AWAIT(code_of(co_await bucket.append("text", "d", {.cas = stored.cas()}).as_expected()) == errc::cas_mismatch);
+        CHECK_AWAIT(code_of(co_await bucket.append("text", "d", {.cas = stored.cas()}).as_expected()) ==
+                    errc::cas_mismatch);
         CHECK_AWAIT(code_of(co_await bucket.append("nothing", "d").as_expected()) == errc::document_not_found);
     });
 }

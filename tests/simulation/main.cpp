@@ -16,8 +16,8 @@
 
 namespace {
 
-using chaise::testing::RunReport;
 using chaise::testing::run_memcached_seed;
+using chaise::testing::RunReport;
 
 struct Arguments {
     std::uint64_t first = 1;
@@ -91,17 +91,18 @@ int main(int argc, char** argv) {
         reports.push_back(std::move(report));
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    std::printf("%llu seeds in %.1f s, medians: %.0f operations (%.0f succeeded, %.0f ambiguous, %.0f never sent), "
-                "%.0f faults of %.0f kinds, %.0f connections, %.2f s of virtual time\n",
-                static_cast<unsigned long long>(arguments.seeds), seconds,
-                median(reports, [](const RunReport& r) { return r.operations; }),
-                median(reports, [](const RunReport& r) { return r.succeeded; }),
-                median(reports, [](const RunReport& r) { return r.ambiguous; }),
-                median(reports, [](const RunReport& r) { return r.not_done; }),
-                median(reports, [](const RunReport& r) { return r.fault_count; }),
-                median(reports, [](const RunReport& r) { return r.fault_kinds; }),
-                median(reports, [](const RunReport& r) { return r.connections; }),
-                median(reports, [](const RunReport& r) { return r.virtual_seconds; }));
+    std::printf(
+        "%llu seeds in %.1f s, medians: %.0f operations (%.0f succeeded, %.0f ambiguous, %.0f never sent), "
+        "%.0f faults of %.0f kinds, %.0f connections, %.2f s of virtual time\n",
+        static_cast<unsigned long long>(arguments.seeds), seconds,
+        median(reports, [](const RunReport& r) { return r.operations; }),
+        median(reports, [](const RunReport& r) { return r.succeeded; }),
+        median(reports, [](const RunReport& r) { return r.ambiguous; }),
+        median(reports, [](const RunReport& r) { return r.not_done; }),
+        median(reports, [](const RunReport& r) { return r.fault_count; }),
+        median(reports, [](const RunReport& r) { return r.fault_kinds; }),
+        median(reports, [](const RunReport& r) { return r.connections; }),
+        median(reports, [](const RunReport& r) { return r.virtual_seconds; }));
     if (failed != 0) std::printf("%llu seeds failed\n", static_cast<unsigned long long>(failed));
     return failed == 0 ? 0 : 1;
 }

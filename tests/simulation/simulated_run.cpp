@@ -27,7 +27,7 @@ constexpr std::uint64_t operations_each = 72;
 /// Faults of the server itself, beside those of the network.
 void inject_server_faults(MemcachedServer& server, SimRandom& random) {
     using enum MemcachedFault;
-    constexpr std::array kinds = {delay,       lose_answer, silence, close_before, close_after, truncate,
+    constexpr std::array kinds = {delay,        lose_answer, silence, close_before, close_after, truncate,
                                   lose_request, garbage,     stray,   duplicate,    oversized};
     for (const MemcachedFault kind : kinds) {
         if (!random.chance(0.35)) continue;
@@ -172,20 +172,23 @@ private:
             case 4: {
                 operation.action = KeyAction::set;
                 operation.cas = known_cas;
-                take(operation, error,
-                     co_await bucket.upsert(key, operation.value, {.cas = known_cas, .timeout = timeout}).as_expected());
+                take(
+                    operation, error,
+                    co_await bucket.upsert(key, operation.value, {.cas = known_cas, .timeout = timeout}).as_expected());
                 break;
             }
             case 5: {
                 operation.action = KeyAction::insert;
-                take(operation, error, co_await bucket.insert(key, operation.value, {.timeout = timeout}).as_expected());
+                take(operation, error,
+                     co_await bucket.insert(key, operation.value, {.timeout = timeout}).as_expected());
                 break;
             }
             case 6: {
                 operation.action = KeyAction::replace;
                 operation.cas = known_cas;
                 take(operation, error,
-                     co_await bucket.replace(key, operation.value, {.cas = known_cas, .timeout = timeout}).as_expected());
+                     co_await bucket.replace(key, operation.value, {.cas = known_cas, .timeout = timeout})
+                         .as_expected());
                 break;
             }
             case 7: {
@@ -197,7 +200,8 @@ private:
             default: {
                 operation.action = KeyAction::append;
                 operation.value = "+" + std::to_string(id);
-                take(operation, error, co_await bucket.append(key, operation.value, {.timeout = timeout}).as_expected());
+                take(operation, error,
+                     co_await bucket.append(key, operation.value, {.timeout = timeout}).as_expected());
                 break;
             }
         }
@@ -206,8 +210,7 @@ private:
         operation.outcome = outcome_of(error);
         if (operation.got_cas != 0) last_cas_[key] = operation.got_cas;
         count(operation);
-        const bool read_that_failed =
-            operation.action == KeyAction::get && operation.outcome == KeyOutcome::ambiguous;
+        const bool read_that_failed = operation.action == KeyAction::get && operation.outcome == KeyOutcome::ambiguous;
         if (!read_that_failed) history_.add(key, std::move(operation));
     }
 
@@ -221,17 +224,24 @@ private:
 
     KeyOutcome outcome_of(const Error& error) {
         switch (error.code()) {
-            case errc::success: return KeyOutcome::ok;
-            case errc::document_not_found: return KeyOutcome::not_found;
-            case errc::document_exists: return KeyOutcome::exists;
-            case errc::cas_mismatch: return KeyOutcome::cas_mismatch;
+            case errc::success:
+                return KeyOutcome::ok;
+            case errc::document_not_found:
+                return KeyOutcome::not_found;
+            case errc::document_exists:
+                return KeyOutcome::exists;
+            case errc::cas_mismatch:
+                return KeyOutcome::cas_mismatch;
             case errc::timeout_after_send:
             case errc::connection_lost_after_send:
-            case errc::protocol_error: return KeyOutcome::ambiguous;
+            case errc::protocol_error:
+                return KeyOutcome::ambiguous;
             case errc::timeout_before_send:
                 if (error.may_have_happened()) complain("timeout_before_send that may have happened");
                 return KeyOutcome::not_done;
-            default: complain("an error that nobody can explain: " + error.message()); return KeyOutcome::ambiguous;
+            default:
+                complain("an error that nobody can explain: " + error.message());
+                return KeyOutcome::ambiguous;
         }
     }
 

@@ -10,11 +10,11 @@
 
 // Catch's own macros name their expression twice, the second time behind `false &&` in a loop's condition, and GCC 12
 // evaluates a co_await there all the same: the operation would run twice.
-#define CHECK_AWAIT(...)                                  \
-    do {                                                  \
+#define CHECK_AWAIT(...)                                   \
+    do {                                                   \
         const bool holds = static_cast<bool>(__VA_ARGS__); \
-        INFO(#__VA_ARGS__);                               \
-        CHECK(holds);                                     \
+        INFO(#__VA_ARGS__);                                \
+        CHECK(holds);                                      \
     } while (false)
 
 namespace chaise::testing {

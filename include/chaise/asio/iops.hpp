@@ -41,7 +41,7 @@ namespace chaise {
 class AsioIOPS final : public IOPS {
 public:
     template <class Executor>
-    requires std::is_convertible_v<const Executor&, asio::any_io_executor>
+        requires std::is_convertible_v<const Executor&, asio::any_io_executor>
     explicit AsioIOPS(const Executor& executor, const AsioOptions& options = {})
         : core_(new detail::AsioCore(detail::bind_asio_executor(executor, options))), transports_(*core_, *this) {
         core_->set_owner(this, [](void* self) { static_cast<AsioIOPS*>(self)->notify_loop_destroyed(); });
@@ -63,7 +63,8 @@ public:
     /// The context has run, at least once: from then on calls belong on the strand.
     [[nodiscard]] bool has_run() const noexcept { return core_->has_run(); }
     /// For who makes this IOPS's owner on one thread while others run the loop already: after hold_turns(), what
-    /// is scheduled and deferred (nothing else may be asked for) waits for release_turns(), the last call off the strand.
+    /// is scheduled and deferred (nothing else may be asked for) waits for release_turns(), the last call off the
+    /// strand.
     void hold_turns() noexcept { core_->hold_turns(); }
     void release_turns() { core_->release_turns(); }
     /// False once the context is destroyed.
@@ -111,14 +112,14 @@ private:
 
 /// An IOPS for one bucket on `executor`. \see AsioOptions
 template <class Executor>
-requires std::is_convertible_v<const Executor&, asio::any_io_executor>
+    requires std::is_convertible_v<const Executor&, asio::any_io_executor>
 [[nodiscard]] std::unique_ptr<AsioIOPS> make_asio_iops(const Executor& executor, const AsioOptions& options = {}) {
     return std::make_unique<AsioIOPS>(executor, options);
 }
 
 /// An IOPS for one bucket on an `asio::io_context` or `asio::thread_pool`.
 template <class Context>
-requires std::is_convertible_v<Context&, asio::execution_context&>
+    requires std::is_convertible_v<Context&, asio::execution_context&>
 [[nodiscard]] std::unique_ptr<AsioIOPS> make_asio_iops(Context& context, const AsioOptions& options = {}) {
     return std::make_unique<AsioIOPS>(context.get_executor(), options);
 }

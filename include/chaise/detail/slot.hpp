@@ -34,8 +34,22 @@ enum class Consumer : std::uint8_t { none, callbacks, fields, await, detached };
 enum class Outcome : std::uint8_t { none, result, error };
 
 enum class OperationKind : std::uint8_t {
-    get, get_and_touch, upsert, insert, replace, append, prepend, remove, touch, counter,
-    noop, version, stats, flush, connect, close,
+    get,
+    get_and_touch,
+    upsert,
+    insert,
+    replace,
+    append,
+    prepend,
+    remove,
+    touch,
+    counter,
+    noop,
+    version,
+    stats,
+    flush,
+    connect,
+    close,
 };
 
 /// Room for a consumer (callbacks, a completion handler), or for a result that came before its consumer.
@@ -69,8 +83,8 @@ struct alignas(64) Slot {
     Slot* deadline_prev = nullptr;
     std::uint32_t deadline_index = 0;
     std::uint32_t retries = 0;
-    Error* error = nullptr;        ///< owned; an error that waits
-    void* accumulator = nullptr;   ///< owned by the engine; answers of several frames
+    Error* error = nullptr;       ///< owned; an error that waits
+    void* accumulator = nullptr;  ///< owned by the engine; answers of several frames
     Slot* queue_next = nullptr;
 
     alignas(std::max_align_t) std::byte storage[slot_storage];

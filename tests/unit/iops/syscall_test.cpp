@@ -35,7 +35,7 @@ template <class F>
 F* real(const char* name) {
     return reinterpret_cast<F*>(::dlsym(RTLD_NEXT, name));
 }
-void count(int Counts::*which) {
+void count(int Counts::* which) {
     if (counting) ++(counts.*which);
 }
 
