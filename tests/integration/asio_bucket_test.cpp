@@ -278,6 +278,38 @@ TEST_CASE("AsioBucket: a handler bound to another executor runs there, which has
     CHECK(allocations == 1);
 }
 
+namespace {
+
+/// A user's executor around Asio's, which begins with the same bytes.
+struct CountingExecutor {
+    asio::io_context::executor_type inner;
+    int* executed;
+    template <class F>
+    void execute(F function) const {
+        ++*executed;
+        asio::execution::execute(inner, std::move(function));
+    }
+    friend bool operator==(const CountingExecutor& a, const CountingExecutor& b) noexcept { return a.inner == b.inner; }
+    friend bool operator!=(const CountingExecutor& a, const CountingExecutor& b) noexcept { return !(a == b); }
+};
+
+}  // namespace
+
+TEST_CASE("AsioBucket: executors are compared by type, too") {
+    asio::io_context io{1};
+    AsioBucket bucket(io, shared_server());
+    int executed = 0;
+    int called = 0;
+    const CountingExecutor counting{io.get_executor(), &executed};
+    bucket.noop(asio::bind_executor(counting, [&](std::exception_ptr, OperationResult) {
+        ++called;
+        bucket.close(asio::bind_executor(io.get_executor(), [&](std::exception_ptr, OperationResult) { ++called; }));
+    }));
+    io.run();
+    CHECK(called == 2);
+    CHECK(executed == 1);
+}
+
 TEST_CASE("AsioBucket: a handler on the bucket's own executor is told from others of one context") {
     asio::io_context io;
     const auto strand = asio::make_strand(io);
@@ -328,15 +360,9 @@ TEST_CASE("AsioBucket: an awaitable that is never awaited") {
     std::vector<errc> unobserved;
     with_asio_bucket(shared_server(), [&](AsioBucket& bucket) -> asio::awaitable<void> {
         bucket.on_unobserved([&](const Error& error) { unobserved.push_back(error.code()); });
-        {
-            auto dropped = bucket.upsert("k", "all the same");
-        }
-        {
-            auto dropped = bucket.get("k");
-        }
-        {
-            auto refused = bucket.get("", as_expected());
-        }
+        { auto dropped = bucket.upsert("k", "all the same"); }
+        { auto dropped = bucket.get("k"); }
+        { auto refused = bucket.get("", as_expected()); }
         {
             auto kept = bucket.get("k");
             const auto found = co_await bucket.get("k");
