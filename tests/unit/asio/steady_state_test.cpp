@@ -20,8 +20,8 @@ using namespace chaise;
 using namespace chaise::testing;
 
 #if defined(CHAISE_ASIO_PORTABLE_READS)
-// Four, and a few more where the answer overtakes the epoll_ctl.
-constexpr double most_calls_per_round_trip = 4.5;
+// Four, and up to two more where the answer overtakes the epoll_ctl, as it does on a busy machine.
+constexpr double most_calls_per_round_trip = 6.1;
 #else
 constexpr double most_calls_per_round_trip = 3.1;
 #endif
