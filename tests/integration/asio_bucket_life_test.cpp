@@ -263,7 +263,9 @@ TEST_CASE("AsioBucket: the io_context is destroyed first: who waits is destroyed
     CHECK(bucket.get_executor() == asio::any_io_executor());
     bucket.get("k", handler);
     bucket.get("k", asio::bind_executor(other.get_executor(), handler));
-    { auto dropped = bucket.get("k"); }
+    {
+        auto dropped = bucket.get("k");
+    }
     asio::co_spawn(other, coroutine(bucket, alive), asio::detached);
     other.restart();
     other.run();

@@ -360,9 +360,15 @@ TEST_CASE("AsioBucket: an awaitable that is never awaited") {
     std::vector<errc> unobserved;
     with_asio_bucket(shared_server(), [&](AsioBucket& bucket) -> asio::awaitable<void> {
         bucket.on_unobserved([&](const Error& error) { unobserved.push_back(error.code()); });
-        { auto dropped = bucket.upsert("k", "all the same"); }
-        { auto dropped = bucket.get("k"); }
-        { auto refused = bucket.get("", as_expected()); }
+        {
+            auto dropped = bucket.upsert("k", "all the same");
+        }
+        {
+            auto dropped = bucket.get("k");
+        }
+        {
+            auto refused = bucket.get("", as_expected());
+        }
         {
             auto kept = bucket.get("k");
             const auto found = co_await bucket.get("k");
