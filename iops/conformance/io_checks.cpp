@@ -39,10 +39,11 @@ public:
         ::close(fds_[0]);
         fds_[0] = number;
     }
-    /// Makes the near end readable.
+    /// Makes the near end readable; one that is full of unread bytes is readable already.
     void send(std::size_t bytes = 1) {
         const std::string text(bytes, 'x');
-        if (::write(fds_[1], text.data(), bytes) != static_cast<ssize_t>(bytes)) throw std::runtime_error("write");
+        if (::write(fds_[1], text.data(), bytes) == static_cast<ssize_t>(bytes)) return;
+        if (errno != EAGAIN) throw std::system_error(errno, std::system_category(), "write");
     }
     /// Takes up to `limit` bytes from the near end.
     std::size_t take(std::size_t limit = 4096) {

@@ -86,7 +86,7 @@ private:
             auto server = std::make_shared<MemcachedServer>(std::move(iops), engine_,
                                                             MemcachedServerOptions{.listen = {"mc1", 11211}});
             if (!quiet_) inject_server_faults(*server, random_);
-            server_ = server.get();
+            server_ = server;
             return std::shared_ptr<void>(server, server.get());
         });
     }
@@ -264,7 +264,7 @@ private:
     void quiet_tail() {
         quiet_ = true;
         world_.faults_off();
-        if (server_) server_->clear_rules();
+        if (const auto server = server_.lock()) server->clear_rules();
         bool alive = false;
         spawn(world_, [](Run& run, bool& done) -> Task<> {
             for (auto& bucket : run.buckets_) {
@@ -306,7 +306,7 @@ private:
     SimWorld world_;
     SimRandom random_;
     std::shared_ptr<MemcachedEngine> engine_;  // survives its process, as a disk would
-    MemcachedServer* server_ = nullptr;
+    std::weak_ptr<MemcachedServer> server_;    // its process may be killed
     std::array<std::unique_ptr<AsyncBucket>, 2> buckets_;
     std::unique_ptr<IOPS> clock_;
     CompletionRegister register_;
