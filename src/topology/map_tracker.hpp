@@ -16,9 +16,9 @@ public:
     /// What became of an offered map. The endpoints are told apart by (host, port), each once.
     struct Offered {
         bool accepted = false;
-        std::string why_not;      ///< in words, unless accepted
-        bool malformed = false;   ///< not accepted: not a map at all, or one that must not be used
-        bool incomplete = false;  ///< not accepted: the bucket is still being created; ask again soon
+        std::string why_not;                     ///< in words, unless accepted
+        bool malformed = false;                  ///< not accepted: not a map at all, or one that must not be used
+        bool incomplete = false;                 ///< not accepted: the bucket is still being created; ask again soon
         std::vector<protocol::Endpoint> came;    ///< connect to these
         std::vector<protocol::Endpoint> went;    ///< drain these, and close them
         std::vector<protocol::Endpoint> stayed;  ///< their server numbers may have changed
