@@ -16,9 +16,12 @@
 
 namespace chaise {
 
-/// Settings of a bucket. What the connection string sets (`memcached://host?operation_timeout=1.5`) wins over these.
+/// Settings of a bucket. What the connection string sets
+/// (`couchbase://host/bucket?operation_timeout=1.5`) wins over these.
 struct BucketOptions {
-    /// Empty: no authentication.
+    /// Which bucket of a Couchbase cluster; empty: "default". memcached has none.
+    std::string_view bucket{};
+    /// Couchbase needs one; memcached: empty means no authentication.
     std::string_view username{};
     std::string_view password{};
     /// Default of the `quiet` of operations.
@@ -27,6 +30,13 @@ struct BucketOptions {
     Duration operation_timeout = std::chrono::milliseconds(2500);
     /// Resolving, connecting and authenticating, for one attempt; more than 0. Connection string: seconds.
     Duration connect_timeout = std::chrono::seconds(10);
+    /// Operations in flight on one key complete in the order of issue, on Couchbase too: unordered execution is not
+    /// asked for, so that a slow operation (a disk read) holds up those behind it on its connection. memcached is
+    /// always so.
+    bool ordered = false;
+    /// Which addresses of the nodes to use: "default" (those that the cluster itself uses), the name of another network
+    /// ("external"), or "auto": the one that the address in the connection string belongs to (protocol.md 7.6).
+    std::string_view network = "auto";
     /// Send the password in the clear (SASL PLAIN) if the server lists nothing better.
     bool allow_plain = false;
     /// Allow `flush`, which deletes everything on the server.

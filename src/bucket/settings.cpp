@@ -43,6 +43,9 @@ public:
         }
         value = Duration(static_cast<std::int64_t>(std::ceil(seconds * 1e9)));
     }
+    void read(std::string_view name, std::string& value) {
+        if (auto text = take(name)) value = std::move(*text);
+    }
     void read(std::string_view name, std::size_t& value) {
         const auto text = take(name);
         if (!text) return;
@@ -73,6 +76,35 @@ private:
 /// What the slots' opaques can tell apart, with room for outcomes that wait.
 constexpr std::size_t most_operations = 1'000'000;
 
+void check_memcached(const Settings& s) {
+    if (s.connection.hosts.size() != 1) {
+        refuse(errc::unsupported_operation, "several memcached hosts (consistent hashing) are not built yet");
+    }
+    if (!s.bucket.empty()) {
+        refuse(errc::invalid_argument, fmt::format("plain memcached has no buckets (\"{}\")", s.bucket));
+    }
+    if (s.network != "auto") refuse(errc::invalid_argument, "option network: plain memcached has no networks");
+}
+
+/// By server rule (protocol.md 10).
+constexpr std::size_t longest_bucket_name = 100;
+
+void check_couchbase(const Settings& s) {
+    if (s.username.empty())
+        refuse(errc::invalid_argument,
+               "couchbase:// needs a username and a password (for a plain memcached say memcached://)");
+    const auto odd = [](char c) {
+        const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        return !letter && !(c >= '0' && c <= '9') && std::string_view("_-.%").find(c) == std::string_view::npos;
+    };
+    if (s.bucket.size() > longest_bucket_name || std::any_of(s.bucket.begin(), s.bucket.end(), odd)) {
+        refuse(errc::invalid_argument,
+               fmt::format("\"{}\" is no name of a bucket: letters, digits and _-.%, at most {}",
+                           s.bucket.substr(0, longest_bucket_name), longest_bucket_name));
+    }
+    if (s.network.empty()) refuse(errc::invalid_argument, "option network: \"\" is not auto, default or a name");
+}
+
 void check(const Settings& s) {
     if (s.operation_timeout <= Duration{0}) refuse(errc::invalid_argument, "operation_timeout must be more than 0");
     if (s.connect_timeout <= Duration{0}) refuse(errc::invalid_argument, "connect_timeout must be more than 0");
@@ -84,16 +116,15 @@ void check(const Settings& s) {
     if (s.username.find('\0') != std::string::npos || s.password.find('\0') != std::string::npos) {
         refuse(errc::invalid_argument, "username and password cannot hold a NUL");
     }
-    if (s.connection.scheme != Scheme::memcached) {
-        refuse(errc::unsupported_operation,
-               "the schemes couchbase:// and couchbases:// are not built yet; memcached:// is");
+    switch (s.connection.scheme) {
+        case Scheme::memcached:
+            return check_memcached(s);
+        case Scheme::couchbase:
+            return check_couchbase(s);
+        case Scheme::couchbases:
+            break;
     }
-    if (s.connection.hosts.size() != 1) {
-        refuse(errc::unsupported_operation, "several memcached hosts (consistent hashing) are not built yet");
-    }
-    if (!s.connection.bucket.empty()) {
-        refuse(errc::invalid_argument, fmt::format("plain memcached has no buckets (\"/{}\")", s.connection.bucket));
-    }
+    refuse(errc::unsupported_operation, "the scheme couchbases:// (TLS) is not built yet; couchbase:// is");
 }
 
 }  // namespace
@@ -101,9 +132,13 @@ void check(const Settings& s) {
 Settings Settings::make(std::string_view connection_string, const BucketOptions& options) {
     Settings s;
     s.connection = ConnectionString::parse(connection_string);
+    s.bucket = s.connection.bucket.empty() ? std::string(options.bucket) : s.connection.bucket;
+    if (s.bucket.empty() && s.connection.scheme != Scheme::memcached) s.bucket = "default";
     s.username = options.username;
     s.password = options.password;
     s.quiet = options.quiet;
+    s.ordered = options.ordered;
+    s.network = options.network;
     s.allow_plain = options.allow_plain;
     s.enable_flush = options.enable_flush;
     s.operation_timeout = std::min(options.operation_timeout, longest_timeout);
@@ -113,6 +148,8 @@ Settings Settings::make(std::string_view connection_string, const BucketOptions&
 
     OptionReader reader(s.connection.options);
     reader.read("quiet", s.quiet);
+    reader.read("ordered", s.ordered);
+    reader.read("network", s.network);
     reader.read("allow_plain", s.allow_plain);
     reader.read("enable_flush", s.enable_flush);
     reader.read("operation_timeout", s.operation_timeout);

@@ -12,9 +12,12 @@ inline constexpr Duration longest_timeout = std::chrono::hours(24 * 365 * 10);
 /// What a bucket was told, checked: its options with those of the connection string over them.
 struct Settings {
     ConnectionString connection;
+    std::string bucket;  ///< Couchbase: never empty
     std::string username;
     std::string password;
     bool quiet = false;
+    std::string network = "auto";
+    bool ordered = false;
     bool allow_plain = false;
     bool enable_flush = false;
     Duration operation_timeout{};

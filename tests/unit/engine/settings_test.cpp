@@ -108,9 +108,8 @@ TEST_CASE("an option that is given twice is refused: one of them would be ignore
 TEST_CASE("an unknown option is refused by name, a known one that is not built as unsupported, by name", "[settings]") {
     CHECK_THAT(refused_settings<ArgumentError>("memcached://h?operation_timout=1"),
                Catch::Contains("operation_timout") && Catch::Contains("unknown"));
-    for (const char* option :
-         {"durability_timeout=1", "ordered=true", "truststorepath=/x", "dnssrv=on", "network=auto", "log_redaction=on",
-          "n1ql_timeout=75", "tcp_nodelay=1", "fetch_mutation_tokens=true", "retry_interval=1"}) {
+    for (const char* option : {"durability_timeout=1", "truststorepath=/x", "dnssrv=on", "log_redaction=on",
+                               "n1ql_timeout=75", "tcp_nodelay=1", "fetch_mutation_tokens=true", "retry_interval=1"}) {
         const std::string text = std::string("memcached://h?") + option;
         const std::string name = std::string(option).substr(0, std::string(option).find('='));
         CHECK_THAT(refused_settings<NotSupportedError>(text), Catch::Contains(name));
@@ -131,11 +130,41 @@ TEST_CASE("credentials have no place in a connection string, and are not repeate
 }
 
 TEST_CASE("schemes and shapes that are not built yet say so", "[settings]") {
-    CHECK_THAT(refused_settings<NotSupportedError>("couchbase://h"), Catch::Contains("couchbase://"));
     CHECK_THAT(refused_settings<NotSupportedError>("couchbases://h"), Catch::Contains("couchbases://"));
-    CHECK_THAT(refused_settings<NotSupportedError>("h"), Catch::Contains("memcached://"));
     CHECK_THAT(refused_settings<NotSupportedError>("memcached://a,b"), Catch::Contains("several"));
-    CHECK_THAT(refused_settings<ArgumentError>("memcached://a/b"), Catch::Contains("/b"));
+    CHECK_THAT(refused_settings<ArgumentError>("memcached://a/b"), Catch::Contains("\"b\""));
+    CHECK_THAT(refused_settings<ArgumentError>("memcached://a", {.bucket = "b"}), Catch::Contains("\"b\""));
+    CHECK_THAT(refused_settings<ArgumentError>("memcached://a?network=external"), Catch::Contains("network"));
+}
+
+TEST_CASE("what a Couchbase cluster needs to be told", "[settings]") {
+    const BucketOptions me{.username = "me", .password = "secret"};
+    const auto plain = Settings::make("couchbase://a,b:12000;[fd00::1]", me);
+    CHECK(plain.connection.hosts.size() == 3);
+    CHECK(plain.bucket == "default");
+    CHECK(plain.network == "auto");
+    CHECK_FALSE(plain.ordered);
+    CHECK(Settings::make("h", me).connection.scheme == Scheme::couchbase);
+    const BucketOptions more{
+        .bucket = "beer", .username = "me", .password = "secret", .ordered = true, .network = "external"};
+    const auto by_options = Settings::make("couchbase://a", more);
+    CHECK(by_options.bucket == "beer");
+    CHECK(by_options.ordered);
+    CHECK(by_options.network == "external");
+    const auto by_string = Settings::make("couchbase://a/wine?ordered=false&network=default", more);
+    CHECK(by_string.bucket == "wine");
+    CHECK_FALSE(by_string.ordered);
+    CHECK(by_string.network == "default");
+
+    CHECK(refused_settings<ArgumentError>("couchbase://a") ==
+          "invalid argument: couchbase:// needs a username and a password (for a plain memcached say memcached://)");
+    CHECK_THAT(refused_settings<ArgumentError>("couchbase://a/b%20c", me),
+               Catch::Contains("\"b c\" is no name of a bucket"));
+    CHECK_THAT(refused_settings<ArgumentError>("couchbase://a/" + std::string(101, 'x'), me),
+               Catch::Contains("at most 100"));
+    CHECK_THAT(refused_settings<ArgumentError>("couchbase://a", {.username = "me", .network = ""}),
+               Catch::Contains("network"));
+    CHECK_THAT(refused_settings<ArgumentError>("couchbase://a?ordered=maybe", me), Catch::Contains("ordered"));
 }
 
 TEST_CASE("what the connection string sets wins over the options", "[settings]") {
