@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/manifest.hpp"
+#include "protocol/session_requests.hpp"
+
+// What the cluster tells of itself at one revision (protocol.md 7), and its JSON.
+namespace chaise::testing {
+
+/// Counts from 0 in the order of joining; never used again.
+using NodeId = std::size_t;
+
+struct NodePorts {
+    std::uint16_t kv = 0;    ///< 0: does not listen (yet)
+    std::uint16_t mgmt = 0;  ///< 0: none
+    friend bool operator==(const NodePorts&, const NodePorts&) = default;
+};
+
+enum class BucketType : std::uint8_t { couchbase, ephemeral };
+
+struct BucketSettings {
+    std::string name = "default";
+    BucketType type = BucketType::couchbase;
+    std::uint32_t vbuckets = 64;  ///< any power of two up to 1024
+    std::uint32_t replicas = 1;   ///< 0 to 3
+};
+
+/// A node as a map names it.
+struct ConfigNode {
+    NodeId id = 0;
+    /// As clients reach it. Empty: clients use the address by which they reached the sender ($HOST in maps).
+    std::string hostname;
+    NodePorts ports;
+    std::string uuid;
+};
+
+/// Nodes and services, without a bucket. Never changes; a change makes a new one.
+struct ClusterConfig {
+    protocol::ConfigRevision revision{};
+    std::string name;
+    std::string uuid;
+    std::vector<ConfigNode> nodes;  ///< in the order of joining
+};
+
+/// Row: the node with the active copy, then those with replicas. no_node: nobody has it.
+using VbucketRow = std::vector<std::ptrdiff_t>;
+inline constexpr std::ptrdiff_t no_node = -1;
+
+struct BucketConfig {
+    protocol::ConfigRevision revision{};
+    BucketSettings settings;
+    std::string uuid;
+    std::shared_ptr<const ClusterConfig> cluster;
+    std::vector<NodeId> servers;        ///< the nodes that serve this bucket, as serverList names them
+    std::vector<VbucketRow> map;        ///< of node ids, not of positions in `servers`
+    std::vector<VbucketRow> forward{};  ///< while rebalancing: the map after the move
+    protocol::CollectionsManifest manifest;
+
+    [[nodiscard]] const VbucketRow& row(std::uint16_t vbucket) const { return map.at(vbucket); }
+};
+
+/// The place of `node` in a row (0: active); -1 when it is not there.
+[[nodiscard]] std::ptrdiff_t position_of(NodeId node, const VbucketRow& row) noexcept;
+
+/// As evenly as can be: each node is active for its share of the vbuckets, and each one's replicas are spread over the
+/// others. Nodes that are too few leave no_node in the rows.
+[[nodiscard]] std::vector<VbucketRow> distribute(std::uint32_t vbuckets, std::uint32_t replicas,
+                                                 const std::vector<NodeId>& nodes);
+
+/// The terse documents that GET_CLUSTER_CONFIG, NOT_MY_VBUCKET, pushes and HTTP give. `sender` becomes thisNode. `host`
+/// replaces $HOST where nodes have no hostname (HTTP does so; over key-value it stays as it is).
+[[nodiscard]] std::string to_json(const BucketConfig& config, NodeId sender, std::string_view host = "$HOST");
+[[nodiscard]] std::string to_json(const ClusterConfig& config, NodeId sender, std::string_view host = "$HOST");
+[[nodiscard]] std::string to_json(const protocol::CollectionsManifest& manifest);
+
+/// "_default" alone, uid 0.
+[[nodiscard]] protocol::CollectionsManifest default_manifest();
+
+}  // namespace chaise::testing
