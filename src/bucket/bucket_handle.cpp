@@ -185,7 +185,7 @@ AsyncResult<StatsResult> BucketHandle::stats(std::string_view group, const Stats
     } else {
         protocol::StatRequest request{};
         request.group = group;
-        core_->submit(slot, options.timeout, {}, request);
+        core_->submit_anywhere(slot, options.timeout, request);
     }
     return AsyncResult<StatsResult>(&slot);
 }
@@ -194,7 +194,7 @@ AsyncResult<VersionResult> BucketHandle::version(const ServerOptions& options) {
     Slot& slot = core_->acquire(OperationKind::version, Opcode::version);
     slot.idempotent = true;
     protocol::VersionRequest request{};
-    core_->submit(slot, options.timeout, {}, request);
+    core_->submit_anywhere(slot, options.timeout, request);
     return AsyncResult<VersionResult>(&slot);
 }
 
@@ -205,10 +205,10 @@ AsyncResult<OperationResult> BucketHandle::server(OperationKind kind, const Serv
     } else if (kind == OperationKind::noop) {
         slot.idempotent = true;
         protocol::NoopRequest request{};
-        core_->submit(slot, options.timeout, {}, request);
+        core_->submit_anywhere(slot, options.timeout, request);
     } else if (core_->settings().enable_flush) {
         protocol::FlushRequest request{};
-        core_->submit(slot, options.timeout, {}, request);
+        core_->submit_anywhere(slot, options.timeout, request);
     } else {
         core_->reject(slot, errc::unsupported_operation, {}, "flush deletes everything; set enable_flush to allow it");
     }

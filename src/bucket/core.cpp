@@ -21,20 +21,16 @@ void log_unobserved(const Error& error) {
 Core::Core(std::unique_ptr<IOPS> iops, Settings settings)
     : iops_(std::move(iops)),
       settings_(std::move(settings)),
+      router_(*this),
       turn_(iops_->timer_event_factory()),
       deadline_timer_(iops_->timer_event_factory()),
       on_unobserved_(log_unobserved) {
     turn_->set_handler([](void* core, int) { static_cast<Core*>(core)->on_turn(); }, this);
     deadline_timer_->set_handler([](void* core, int) { static_cast<Core*>(core)->on_deadline(); }, this);
-    for (const HostSpec& host : settings_.connection.hosts) {
-        sessions_.push_back(
-            std::make_unique<Session>(*this, host, host.port.value_or(settings_.connection.default_port())));
-    }
     iops_->set_loop_observer(this);
 }
 
 Core::~Core() {
-    sessions_.clear();
     if (!loop_gone_) {
         iops_->set_loop_observer(nullptr);
         iops_->cleanup(*turn_);
@@ -50,10 +46,9 @@ void Core::start() {
 void Core::close() noexcept {
     if (closed_) return;
     closed_ = true;
-    for (auto& session : sessions_) {
-        session->close();
-        fail_all(*session, errc::shutdown, "the bucket was closed");
-    }
+    router_.close();
+    connecting_failed(errc::shutdown, "the bucket was closed", {});
+    router_.fail_all(errc::shutdown, "the bucket was closed");
     if (deadline_timer_->active()) iops_->cancel(*deadline_timer_);
 }
 
@@ -63,18 +58,12 @@ void Core::abandon() noexcept {
     maybe_delete();
 }
 
-bool Core::connected() const noexcept {
-    return !closed_ && std::all_of(sessions_.begin(), sessions_.end(), [](const auto& s) { return s->ready(); });
-}
-
 // ---- starting operations ----------------------------------------------------------------------------------------
 
 void Core::submit_connect(Slot& slot, std::optional<Duration> timeout) {
     if (closed_) return reject(slot, errc::shutdown, {}, "the bucket is closed");
-    Session& session = *sessions_.front();
-    if (session.ready()) return enqueue(slot);
-    slot.session = &session;
-    session.wait_ready(slot);
+    if (router_.opened()) return enqueue(slot);
+    connecting_.push_back(&slot);
     add_deadline(slot, timeout.value_or(settings_.connect_timeout));
     if (!dispatching_) clock_read_ = false;  // no turn need follow that would read it anew
 }
@@ -146,6 +135,7 @@ void Core::leave() {
     }
     for (Session* session : dirty_) session->arm_read();
     dirty_.clear();
+    router_.bury();
     dispatching_ = false;
     clock_read_ = false;
     if (exception_) iops_->on_exception(std::exchange(exception_, nullptr));
@@ -156,7 +146,7 @@ void Core::on_turn() {
     turn_requested_ = false;
     Dispatch dispatch(*this);
     if (std::exchange(starting_, false) && !closed_) [[unlikely]] {
-        for (auto& session : sessions_) session->start();
+        router_.start();
     }
     // What is queued from here on waits for the turn after this one.
     Slot* slot = std::exchange(queue_head_, nullptr);
@@ -178,10 +168,12 @@ void Core::on_turn() {
         }
         slot = next;
     }
-    for (auto& session : sessions_) {
-        if (!exception_) session->resume();
+    while (!interrupted_.empty() && !exception_) {
+        Session* session = interrupted_.back();
+        interrupted_.pop_back();
+        session->resume();
     }
-    if (queue_head_ || exception_) request_turn();  // one exception a dispatch; what it held up goes on
+    if (queue_head_ || exception_ || !interrupted_.empty()) request_turn();  // one exception a dispatch; what it held up goes on
 }
 
 void Core::on_deadline() {
@@ -207,21 +199,17 @@ void Core::arm_deadline(TimePoint at) {
 }
 
 void Core::expire(Slot& slot) {
-    Session* session = slot.session;
-    const bool waits_for_connection = slot.kind == OperationKind::connect;
+    Line* line = slot.line;  // null: connect()
     // Of a request that was begun the rest follows, and the server will execute it.
-    const bool begun = !waits_for_connection && session->pipeline().begun(slot);
+    const bool begun = line && line->pipeline().begun(slot);
     std::string message;
-    if (!begun && !session->ready()) {
-        message = "not connected";
-        if (!session->last_failure().empty()) message += ", last attempt: " + session->last_failure();
-    }
+    if (!begun && !(line && line->ready())) message = router_.why_waiting(line);
     Error error =
         make_error(slot, begun ? errc::timeout_after_send : errc::timeout_before_send, std::move(message), begun);
     deadlines_.remove(slot);
     withdraw(slot);
     deliver_error(slot, error);
-    if (!waits_for_connection) session->check_silence(now());
+    if (line && line->ready()) static_cast<Session&>(*line).check_silence(now());
 }
 
 // ---- outcomes ---------------------------------------------------------------------------------------------------
@@ -308,16 +296,12 @@ void Core::deliver_queued(Slot& slot) {
     }
 }
 
-void Core::fail_all(Session& session, errc code, const std::string& message) {
-    while (!session.waiters().empty()) {
-        Slot& slot = *session.waiters().front();
-        fail_later(slot, make_error(slot, code, message, false));
-    }
-    for (Slot* slot = session.pipeline().first(); slot;) {
+void Core::fail_all(Line& line, errc code, const std::string& message) {
+    for (Slot* slot = line.pipeline().first(); slot;) {
         Slot* next = slot->next;
-        const bool sent = session.pipeline().sent(*slot);
+        const bool sent = line.pipeline().sent(*slot);
         Error error = (slot->owners & owned_by_user) != 0 ? make_error(*slot, code, message, sent) : Error();
-        session.pipeline().remove(*slot);  // the connection is closed: no response will come
+        line.pipeline().remove(*slot);  // the connection is closed: no response will come
         free_accumulator(*slot);
         fail_later(*slot, std::move(error));
         slot = next;
@@ -326,21 +310,34 @@ void Core::fail_all(Session& session, errc code, const std::string& message) {
 
 void Core::start_again(Slot& slot) noexcept { ++slot.retries; }
 
-void Core::session_ready(Session& session) {
-    // Outcomes of connect() go to their consumers next turn, so that a consumer may do what it likes.
-    for (Slot* slot : std::exchange(session.waiters(), {})) {
+void Core::connecting_done() {
+    // Next turn, so that a consumer may do what it likes.
+    for (Slot* slot : std::exchange(connecting_, {})) {
         deadlines_.remove(*slot);
         enqueue(*slot);
     }
-    mark_dirty(session);
 }
 
-void Core::session_failed(Session& session, errc code, const std::string& message) {
-    if (code == errc::authentication_failure) return fail_all(session, code, message);
-    while (!session.waiters().empty()) {
-        Slot& slot = *session.waiters().front();
-        fail_later(slot, make_error(slot, code, message, false));
+void Core::connecting_failed(errc code, const std::string& message, const std::string& node) {
+    for (Slot* slot : std::exchange(connecting_, {})) {
+        Error error = make_error(*slot, code, message, false);
+        ErrorContext context = error.context();
+        context.node = node;
+        fail_later(*slot, Error(code, std::move(context)));
     }
+}
+
+void Core::ask_for_config(Session& session, const std::optional<protocol::ConfigRevision>& known) {
+    Slot& slot = acquire(OperationKind::cluster_config, protocol::Opcode::get_cluster_config);
+    slot.owners = owned_by_user;  // without a handle; the target is its one consumer
+    slot.consumer = Consumer::callbacks;
+    slot.context = &router_;
+    slot.target = [](Slot& asked, void*, Error*) {
+        static_cast<Router*>(asked.context)->refreshed();
+        unowned(asked);
+    };
+    protocol::GetClusterConfigRequest request{.known = known};
+    submit_to(session, slot, std::nullopt, {}, request);
 }
 
 void Core::report_unobserved(const Error& error) {
@@ -352,16 +349,16 @@ void Core::report_unobserved(const Error& error) {
 
 void Core::withdraw(Slot& slot) noexcept {
     if ((slot.owners & owned_by_wire) != 0) {
-        if (slot.session->pipeline().begun(slot)) return;
-        slot.session->pipeline().remove(slot);
-    } else if (slot.session && slot.kind == OperationKind::connect) {
-        static_cast<void>(slot.session->forget_waiter(slot));
+        if (slot.line->pipeline().begun(slot)) return;
+        slot.line->pipeline().remove(slot);
+    } else if (slot.kind == OperationKind::connect) {
+        std::erase(connecting_, &slot);
     }
 }
 
 void Core::cancel(Slot& slot) {
     if ((slot.owners & owned_by_user) == 0 || (slot.owners & owned_by_queue) != 0) return;
-    const bool sent = (slot.owners & owned_by_wire) != 0 && slot.session->pipeline().begun(slot);
+    const bool sent = (slot.owners & owned_by_wire) != 0 && slot.line->pipeline().begun(slot);
     fail_later(slot, make_error(slot, errc::cancelled, "cancelled by the caller", sent));
 }
 
@@ -437,11 +434,13 @@ void Core::on_loop_destroyed() noexcept {
     dispatching_ = true;
     loop_gone_ = true;
     closed_ = true;
-    for (auto& session : sessions_) session->close();
+    router_.lose_loop();
+    router_.close();
+    connecting_.clear();
     queue_head_ = queue_tail_ = nullptr;
     pool_.for_each_in_use([&](Slot& slot) {
         deadlines_.remove(slot);
-        if ((slot.owners & owned_by_wire) != 0) slot.session->pipeline().remove(slot);
+        if ((slot.owners & owned_by_wire) != 0) slot.line->pipeline().remove(slot);
         free_accumulator(slot);
         if (slot.outcome != Outcome::none && slot.consumer == Consumer::none) {
             // An outcome that the handle may still ask for; nothing else is left of the operation.

@@ -7,6 +7,7 @@
 #include "protocol/opcode.hpp"
 #include "session/receive_buffer.hpp"
 #include "session/session.hpp"
+#include "topology/router.hpp"
 
 #include <chaise/iops.hpp>
 #include <chaise/options.hpp>
@@ -40,7 +41,9 @@ public:
     void close() noexcept;
     /// The bucket lets go: closes, and the core goes after the last slot.
     void abandon() noexcept;
-    [[nodiscard]] bool connected() const noexcept;
+    [[nodiscard]] bool connected() const noexcept { return !closed_ && router_.connected(); }
+    [[nodiscard]] bool closed() const noexcept { return closed_; }
+    [[nodiscard]] Router& router() noexcept { return router_; }
     /// Slots that are not back in the pool.
     [[nodiscard]] std::size_t operations() const noexcept { return pool_.in_use(); }
     [[nodiscard]] const Settings& settings() const noexcept { return settings_; }
@@ -49,9 +52,14 @@ public:
 
     // ---- starting operations ------------------------------------------------------------------------------------
     [[nodiscard]] Slot& acquire(OperationKind kind, protocol::Opcode opcode);
-    /// Encodes the request into its session's pipeline.
+    /// Encodes the request into the line that its key leads to.
     template <class Request>
     void submit(Slot& slot, const std::optional<Duration>& timeout, std::string_view key, Request& request);
+    /// A request without a key, to any node.
+    template <class Request>
+    void submit_anywhere(Slot& slot, const std::optional<Duration>& timeout, Request& request);
+    /// The router's own question for the cluster map.
+    void ask_for_config(Session& session, const std::optional<protocol::ConfigRevision>& known);
     /// Waits for connect() to have an outcome.
     void submit_connect(Slot& slot, std::optional<Duration> timeout);
     /// The outcome of close(), after all others.
@@ -67,20 +75,23 @@ public:
     void respond(Slot& slot, const protocol::Frame& frame, Buffer* buffer);
     /// Out of pipeline and deadlines, and to the consumer on the next turn; if nobody waits, it is just gone.
     void fail_later(Slot& slot, Error error);
+    /// The key of its request; empty if there is none.
+    [[nodiscard]] static std::string_view key_of(const Slot& slot) noexcept;
     [[nodiscard]] Error make_error(const Slot& slot, errc code, std::string message, bool may_have_happened,
                                    std::optional<std::uint16_t> status = {}, std::string_view server_text = {});
     /// Gives the operation's result to its consumer, now.
     template <class T>
     void deliver(Slot& slot, T& result);
     void deliver_error(Slot& slot, Error& error);
-    /// Everything that waits for the session fails (its credentials are wrong, …).
-    void fail_all(Session& session, errc code, const std::string& message);
+    /// Everything in the line fails (its credentials are wrong, …).
+    void fail_all(Line& line, errc code, const std::string& message);
     /// The request goes once more, on the next connection.
     void start_again(Slot& slot) noexcept;
     /// What has come of an answer of several frames is forgotten.
     void free_accumulator(Slot& slot) noexcept;
-    void session_ready(Session& session);
-    void session_failed(Session& session, errc code, const std::string& message);
+    /// Every connect() that waits has its outcome.
+    void connecting_done();
+    void connecting_failed(errc code, const std::string& message, const std::string& node);
 
     // ---- what the awaitable layer asks ---------------------------------------------------------------------------
     void attached(Slot& slot) { enqueue(slot); }
@@ -102,6 +113,12 @@ public:
     /// Something threw in a consumer: told to the loop at the end of the dispatch.
     void caught(std::exception_ptr exception) noexcept { exception_ = std::move(exception); }
     void request_turn();
+    /// Parsing stopped before the end of what the session had received; it goes on next turn.
+    void interrupted(Session& session) {
+        interrupted_.push_back(&session);
+        request_turn();
+    }
+    void forget(Session& session) noexcept { std::erase(interrupted_, &session); }
     [[nodiscard]] BufferPool& buffers() noexcept { return buffers_; }
 
     /// Brackets every entry from the loop. A consumer may run the loop from inside (Asio's poll): only the outermost
@@ -155,7 +172,9 @@ private:
     void retire(Slot& slot) noexcept;
     void respond_to_stats(Slot& slot, const protocol::Frame& frame);
     void respond_with_malformed(Slot& slot, const protocol::Frame& frame);
-    [[nodiscard]] Session& route(std::string_view key) noexcept;
+    template <class Request>
+    void submit_to(Line& line, Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
+                   Request& request);
     void maybe_delete() noexcept;
 
     std::unique_ptr<IOPS> iops_;
@@ -163,8 +182,10 @@ private:
     SlotPool pool_;
     DeadlineQueue deadlines_;
     BufferPool buffers_;
-    std::vector<std::unique_ptr<Session>> sessions_;
     std::vector<Session*> dirty_;
+    std::vector<Session*> interrupted_;
+    Router router_;
+    std::vector<Slot*> connecting_;  ///< connect()s that wait
     std::unique_ptr<TimerEvent> turn_;
     std::unique_ptr<TimerEvent> deadline_timer_;
     Slot* queue_head_ = nullptr;

@@ -15,7 +15,7 @@ namespace chaise::detail {
     Slot& slot = pool_.acquire();
     slot.target = nullptr;
     slot.core = this;
-    slot.session = nullptr;
+    slot.line = nullptr;
     // Neighbours in memory, and all of them, so that they are written at once.
     slot.owners = owned_by_user | owned_by_handle;
     slot.kind = kind;
@@ -30,24 +30,38 @@ namespace chaise::detail {
     return slot;
 }
 
-inline Session& Core::route(std::string_view) noexcept { return *sessions_.front(); }
-
 template <class Request>
 [[gnu::always_inline]] inline void Core::submit(Slot& slot, const std::optional<Duration>& timeout,
                                                 std::string_view key, Request& request) {
-    Session& session = route(key);
+    const Router::Route route = router_.route(key);
+    request.context.vbucket = route.vbucket;
+    submit_to(route.line, slot, timeout, key, request);
+}
+
+template <class Request>
+void Core::submit_anywhere(Slot& slot, const std::optional<Duration>& timeout, Request& request) {
+    submit_to(router_.any(), slot, timeout, {}, request);
+}
+
+template <class Request>
+[[gnu::always_inline]] inline void Core::submit_to(Line& line, Slot& slot, const std::optional<Duration>& timeout,
+                                                   std::string_view key, Request& request) {
     if (closed_) [[unlikely]]
         return reject_closed(slot, key);
     request.context.opaque = slot.opaque;
     const std::size_t size = encoded_size(request);
-    char* room = session.pipeline().reserve(slot, size);
+    char* room = line.pipeline().reserve(slot, size);
     if (!room) [[unlikely]]
         return reject_full(slot, key);
     encode(request, room);
-    slot.session = &session;
-    session.pipeline().append(slot);
+    slot.line = &line;
+    line.pipeline().append(slot);
     add_deadline(slot, timeout);
-    mark_dirty(session);
+    if (line.ready()) [[likely]] {
+        mark_dirty(static_cast<Session&>(line));
+    } else if (!dispatching_) {
+        clock_read_ = false;  // no turn need follow that would read it anew
+    }
 }
 
 [[gnu::always_inline]] inline void Core::add_deadline(Slot& slot, const std::optional<Duration>& timeout) {
@@ -100,7 +114,7 @@ inline bool wanted(const Slot& slot) noexcept {
 
 /// Out of pipeline and deadlines: the operation is answered.
 inline void Core::retire(Slot& slot) noexcept {
-    slot.session->pipeline().remove(slot);
+    slot.line->pipeline().remove(slot);
     deadlines_.remove(slot);
 }
 

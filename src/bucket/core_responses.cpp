@@ -48,6 +48,8 @@ std::string_view name(OperationKind kind) noexcept {
             return "connect";
         case OperationKind::close:
             return "close";
+        case OperationKind::cluster_config:
+            return "cluster_config";
     }
     return "unknown";
 }
@@ -80,13 +82,17 @@ constexpr std::size_t most_statistics = 100'000;
 
 }  // namespace
 
+std::string_view Core::key_of(const Slot& slot) noexcept {
+    return slot.block ? request_of(slot).key : std::string_view();
+}
+
 Error Core::make_error(const Slot& slot, errc code, std::string message, bool may_have_happened,
                        std::optional<std::uint16_t> status, std::string_view server_text) {
     ErrorContext context;
     context.message = std::move(message);
     context.operation = name(slot.kind);
-    if (slot.block) context.key = request_of(slot).key;
-    if (slot.session) context.node = slot.session->name();
+    context.key = key_of(slot);
+    if (slot.line) context.node = slot.line->name();
     context.server_text = server_text;
     context.opaque = slot.opaque;
     context.status = status;
@@ -120,7 +126,14 @@ void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
             return respond_to_stats(slot, frame);
         case OperationKind::version: {
             VersionResult result;
-            result.add(slot.session->name(), frame.value);
+            result.add(slot.line->name(), frame.value);
+            retire(slot);
+            if (!wanted(slot)) return unowned(slot);
+            return deliver(slot, result);
+        }
+        case OperationKind::cluster_config: {
+            OperationResult result;
+            router_.on_config(static_cast<Session&>(*slot.line), frame.value);
             retire(slot);
             if (!wanted(slot)) return unowned(slot);
             return deliver(slot, result);
@@ -141,7 +154,7 @@ void Core::respond_to_stats(Slot& slot, const Frame& frame) {
     if (wanted(slot) && !last) {
         if (!stats) slot.accumulator = stats = new StatsResult;
         if (stats->stats().size() >= most_statistics) return respond_with_malformed(slot, frame);
-        stats->add(slot.session->name(), frame.key, frame.value);
+        stats->add(slot.line->name(), frame.key, frame.value);
     }
     if (!last) return;
     StatsResult result;
@@ -153,6 +166,10 @@ void Core::respond_to_stats(Slot& slot, const Frame& frame) {
 }
 
 void Core::respond_with_error(Slot& slot, const Frame& frame) {
+    if (frame.status() == Status::not_my_vbucket && wanted(slot) &&
+        settings_.connection.scheme != Scheme::memcached) {
+        return router_.not_mine(slot, frame);
+    }
     const errc code = errc_of(slot.kind, frame.status());
     if (!wanted(slot)) {
         free_accumulator(slot);
@@ -169,7 +186,12 @@ void Core::respond_with_error(Slot& slot, const Frame& frame) {
         return deliver(slot, result);
     }
     std::string message;
-    if (code == errc::unknown_status) message = "status " + std::to_string(frame.specific);
+    if (code == errc::unknown_status) {
+        message = "status " + std::to_string(frame.specific);
+        if (const auto* entry = static_cast<Session&>(*slot.line).describe(frame.status())) {
+            message += " (" + entry->name + ": " + entry->description + ")";
+        }
+    }
     Error error = make_error(slot, code, std::move(message), code == errc::durability_ambiguous, frame.specific,
                              frame.value.substr(0, 1024));
     free_accumulator(slot);

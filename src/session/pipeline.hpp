@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 namespace chaise::detail {
@@ -37,15 +38,21 @@ public:
     }
     /// Out of the line: answered, or given up before it was sent.
     void remove(Slot& slot) noexcept {
-        if (unsent_ == &slot) {
-            unsent_ = slot.next;
-            partly_written_ = 0;  // its, not its successor's
-        }
-        (slot.prev ? slot.prev->next : head_) = slot.next;
-        (slot.next ? slot.next->prev : tail_) = slot.prev;
-        slot.owners = static_cast<std::uint8_t>(slot.owners & ~owned_by_wire);
+        unlink(slot);
         buffer_.unpin(slot);
-        --count_;
+    }
+    /// The request goes to the end of another line (or of this one), to be sent from there. False if there is no room.
+    [[nodiscard]] bool move(Slot& slot, Pipeline& to) {
+        SendBlock* const from = slot.block;
+        const char* const request = from->data() + slot.offset;
+        const std::uint32_t size = slot.length;
+        char* room = to.reserve(slot, size);
+        if (!room) return false;
+        std::memcpy(room, request, size);
+        unlink(slot);
+        buffer_.unpin(from);
+        to.append(slot);
+        return true;
     }
 
     [[nodiscard]] bool has_unsent() const noexcept { return unsent_ != nullptr; }
@@ -109,6 +116,17 @@ public:
     [[nodiscard]] std::size_t bytes() const noexcept { return buffer_.bytes(); }
 
 private:
+    void unlink(Slot& slot) noexcept {
+        if (unsent_ == &slot) {
+            unsent_ = slot.next;
+            partly_written_ = 0;  // its, not its successor's
+        }
+        (slot.prev ? slot.prev->next : head_) = slot.next;
+        (slot.next ? slot.next->prev : tail_) = slot.prev;
+        slot.owners = static_cast<std::uint8_t>(slot.owners & ~owned_by_wire);
+        --count_;
+    }
+
     SendBuffer buffer_;
     Slot* head_ = nullptr;
     Slot* tail_ = nullptr;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <new>
+#include <utility>
 
 namespace chaise::detail {
 
@@ -62,9 +63,8 @@ public:
         ++tail_->pins;
         return tail_->data() + slot.offset;
     }
-    void unpin(Slot& slot) noexcept {
-        SendBlock* block = slot.block;
-        slot.block = nullptr;
+    void unpin(Slot& slot) noexcept { unpin(std::exchange(slot.block, nullptr)); }
+    void unpin(SendBlock* block) noexcept {
         if (--block->pins != 0) return;
         if (block == tail_ && block->capacity == block_capacity_) {
             block->used = 0;

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <chrono>
+#include <type_traits>
 #include <utility>
 
 namespace chaise::detail {
@@ -21,12 +22,11 @@ std::string make_nonce(IOPS& iops) {
 
 }  // namespace
 
-Session::Session(Core& core, HostSpec host, std::uint16_t port)
-    : core_(core),
-      host_(std::move(host)),
-      port_(port),
-      name_(Endpoint{host_.host, port}.to_string()),
-      pipeline_(core.settings().max_queue_operations, core.settings().max_queue_bytes),
+Session::Session(Core& core, protocol::Endpoint endpoint, bool seed)
+    : Line(protocol::authority(endpoint), core.settings().max_queue_operations, core.settings().max_queue_bytes),
+      core_(core),
+      endpoint_(std::move(endpoint)),
+      seed_(seed),
       receive_(core.buffers()),
       timer_(core.iops().timer_event_factory()) {
     timer_->set_handler([](void* session, int) { static_cast<Session*>(session)->on_timer(); }, this);
@@ -40,14 +40,14 @@ void Session::start() {
     state_ = State::resolving;
     const auto limit = std::chrono::ceil<std::chrono::microseconds>(core_.settings().connect_timeout);
     core_.iops().schedule(*timer_, limit);
-    pending_ = core_.iops().transport_factory().resolve(host_.host, *this);
+    pending_ = core_.iops().transport_factory().resolve(endpoint_.host, *this);
 }
 
 void Session::on_resolve(std::vector<std::string> addresses, std::error_code error) {
     Core::Dispatch dispatch(core_);
     pending_.reset();
     if (error || addresses.empty()) {
-        return attempt_failed(errc::host_not_found, fmt::format("cannot resolve \"{}\": {}", host_.host,
+        return attempt_failed(errc::host_not_found, fmt::format("cannot resolve \"{}\": {}", endpoint_.host,
                                                                 error ? error.message() : "no address"));
     }
     addresses_ = std::move(addresses);
@@ -57,7 +57,7 @@ void Session::on_resolve(std::vector<std::string> addresses, std::error_code err
 
 void Session::connect_next() {
     state_ = State::connecting;
-    pending_ = core_.iops().transport_factory().connect({addresses_[next_address_++], port_}, *this);
+    pending_ = core_.iops().transport_factory().connect({addresses_[next_address_++], endpoint_.port}, *this);
 }
 
 void Session::on_connect(std::unique_ptr<Transport> transport, std::error_code error) {
@@ -70,44 +70,75 @@ void Session::on_connect(std::unique_ptr<Transport> transport, std::error_code e
     transport_ = std::move(transport);
     transport_->set_handler(*this);
     state_ = State::bootstrapping;
-    bootstrap_.emplace(core_.settings(), make_nonce(core_.iops()));
-    bootstrap_out_.clear();
-    bootstrap_progress(bootstrap_->start(bootstrap_out_));
+    start_bootstrap();
     core_.mark_dirty(*this);
 }
 
-void Session::on_bootstrap_frame(const protocol::Frame& frame) {
-    bootstrap_progress(bootstrap_->on_frame(frame, bootstrap_out_));
+void Session::start_bootstrap() {
+    bootstrap_out_.clear();
+    std::string nonce = make_nonce(core_.iops());
+    if (core_.settings().connection.scheme == Scheme::memcached) {
+        auto& handshake = bootstrap_.emplace<Bootstrap>(core_.settings(), std::move(nonce));
+        return bootstrap_progress(handshake, handshake.start(bootstrap_out_));
+    }
+    auto& handshake = bootstrap_.emplace<CouchbaseBootstrap>(
+        core_.settings(), std::move(nonce),
+        CouchbaseBootstrap::Identity{.client_id = core_.router().client_id(),
+                                     .connection_id = core_.iops().random(),
+                                     .known_map = core_.router().revision(),
+                                     .keys = &core_.router().scram_keys()});
+    bootstrap_progress(handshake, handshake.start(bootstrap_out_));
 }
 
-void Session::bootstrap_progress(Bootstrap::Progress progress) {
+void Session::on_bootstrap_frame(const protocol::Frame& frame) {
+    if (auto* plain = std::get_if<Bootstrap>(&bootstrap_)) {
+        bootstrap_progress(*plain, plain->on_frame(frame, bootstrap_out_));
+    } else if (auto* couchbase = std::get_if<CouchbaseBootstrap>(&bootstrap_)) {
+        bootstrap_progress(*couchbase, couchbase->on_frame(frame, bootstrap_out_));
+    }
+}
+
+template <class Handshake>
+void Session::bootstrap_progress(Handshake& handshake, typename Handshake::Progress progress) {
     switch (progress) {
-        case Bootstrap::Progress::more:
+        case Handshake::Progress::more:
             return;  // what it says is written by flush()
-        case Bootstrap::Progress::done:
+        case Handshake::Progress::done:
             return become_ready();
-        case Bootstrap::Progress::failed: {
-            const errc code = bootstrap_->error();
-            return attempt_failed(code, std::string(bootstrap_->reason()));
+        case Handshake::Progress::failed: {
+            const errc code = handshake.error();
+            return attempt_failed(code, std::string(handshake.reason()));
         }
     }
 }
 
 void Session::become_ready() {
     stop_timer();
-    bootstrap_.reset();
+    std::string config;
+    if (auto* couchbase = std::get_if<CouchbaseBootstrap>(&bootstrap_)) {
+        features_ = couchbase->features();
+        config = couchbase->config();
+        error_map_ = couchbase->error_map();
+    }
+    bootstrap_.emplace<std::monostate>();
     state_ = State::ready;
+    ready_ = true;
     ready_since_ = last_received_ = core_.now();
     last_failure_.clear();
     pipeline_.restart();
-    core_.session_ready(*this);
+    core_.mark_dirty(*this);
+    core_.router().session_ready(*this, config);
 }
 
 void Session::attempt_failed(errc code, std::string reason) {
     drop_connection();
     last_failure_ = std::move(reason);
-    retry_later();
-    core_.session_failed(*this, code, last_failure_);
+    if (seed_) {
+        state_ = State::idle;
+    } else {
+        retry_later();
+    }
+    core_.router().session_failed(*this, code, last_failure_);
 }
 
 void Session::retry_later() {
@@ -145,19 +176,21 @@ void Session::drop_connection() noexcept {
     stop_timer();
     pending_.reset();
     transport_.reset();
-    bootstrap_.reset();
+    bootstrap_.emplace<std::monostate>();
+    ready_ = false;
     receive_.reset();
+    if (leftover_) core_.forget(*this);
     read_armed_ = write_blocked_ = leftover_ = false;
     wanted_frame_ = protocol::header_size;
 }
-
-bool Session::forget_waiter(Slot& slot) noexcept { return std::erase(waiters_, &slot) != 0; }
 
 // ---- a connection lost --------------------------------------------------------------------------------------------
 
 void Session::connection_lost(std::string_view reason) {
     if (state_ == State::bootstrapping) {
-        return attempt_failed(errc::not_connected, std::string(reason));
+        const auto* couchbase = std::get_if<CouchbaseBootstrap>(&bootstrap_);
+        return attempt_failed(errc::not_connected, couchbase ? couchbase->reason_of_loss(reason, receive_.unparsed())
+                                                             : std::string(reason));
     }
     if (state_ != State::ready) return;
     backoff_.connection_held(core_.now() - ready_since_);
@@ -178,11 +211,14 @@ void Session::connection_lost(std::string_view reason) {
             core_.fail_later(*slot, std::move(error));
         } else {
             core_.start_again(*slot);
+            if (draining_) core_.router().reroute(*slot);
         }
         slot = next;
     }
+    if (draining_) return close();
     pipeline_.restart();
     retry_later();
+    core_.router().session_lost(*this);
 }
 
 void Session::check_silence(TimePoint now) {
@@ -259,18 +295,27 @@ void Session::resume() {
 [[gnu::always_inline]] inline void Session::on_frame(const protocol::Frame& frame) {
     using protocol::Magic;
     if (frame.magic != Magic::client_response && frame.magic != Magic::alt_client_response) [[unlikely]] {
-        if (frame.magic == Magic::server_request) return;  // news for Couchbase sessions only; no answer is due
+        if (frame.magic == Magic::server_request) return on_server_request(frame);
         return connection_lost("protocol error: the server sent a request");
     }
     if (state_ != State::ready) [[unlikely]]
         return on_bootstrap_frame(frame);
     Slot* slot = core_.find(frame.opaque);
-    if (!slot || slot->session != this || (slot->owners & owned_by_wire) == 0 || !pipeline_.sent(*slot)) [[unlikely]]
+    if (!slot || slot->line != this || (slot->owners & owned_by_wire) == 0 || !pipeline_.sent(*slot)) [[unlikely]]
         return;  // nobody's: skipped
     if (static_cast<std::uint8_t>(frame.opcode) != slot->opcode) [[unlikely]] {
         return connection_lost("protocol error: the response is to another operation than the request");
     }
     core_.respond(*slot, frame, receive_.buffer());
+}
+
+/// No answer is due (protocol.md 1.7).
+void Session::on_server_request(const protocol::Frame& frame) {
+    using protocol::ServerOpcode;
+    if (state_ == State::ready &&
+        static_cast<ServerOpcode>(frame.opcode) == ServerOpcode::clustermap_change_notification) {
+        core_.router().on_push(*this, frame);
+    }
 }
 
 void Session::parse() {
@@ -293,7 +338,7 @@ void Session::parse() {
         core_.caught(std::current_exception());
         if (transport_) {
             leftover_ = true;
-            core_.request_turn();
+            core_.interrupted(*this);
         }
     }
 }

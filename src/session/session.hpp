@@ -1,9 +1,12 @@
 #pragma once
 
+#include "protocol/cluster_map.hpp"
+#include "protocol/feature.hpp"
 #include "protocol/frame.hpp"
 #include "session/backoff.hpp"
 #include "session/bootstrap.hpp"
-#include "session/pipeline.hpp"
+#include "session/couchbase_bootstrap.hpp"
+#include "session/line.hpp"
 #include "session/receive_buffer.hpp"
 
 #include <chaise/iops.hpp>
@@ -13,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 namespace chaise::detail {
@@ -20,9 +24,10 @@ namespace chaise::detail {
 class Core;
 
 /// One node: its connection, from resolving to ready and again after a loss, and the pipeline of requests to it.
-class Session final : TransportHandler, ConnectHandler, ResolveHandler {
+class Session final : public Line, TransportHandler, ConnectHandler, ResolveHandler {
 public:
-    Session(Core& core, HostSpec host, std::uint16_t port);
+    /// A seed is asked for a cluster map; when an attempt fails, the router decides about the next.
+    Session(Core& core, protocol::Endpoint endpoint, bool seed);
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
     ~Session();
@@ -32,12 +37,22 @@ public:
     /// Closes the connection for good; the requests are the caller's to fail.
     void close() noexcept;
 
-    [[nodiscard]] Pipeline& pipeline() noexcept { return pipeline_; }
-    [[nodiscard]] bool ready() const noexcept { return state_ == State::ready; }
-    /// "host:port", as the caller wrote the host.
-    [[nodiscard]] const std::string& name() const noexcept { return name_; }
-    /// Why the last attempt to connect failed, in words; empty if it did not.
-    [[nodiscard]] const std::string& last_failure() const noexcept { return last_failure_; }
+    /// As the caller, or the map, wrote it.
+    [[nodiscard]] const std::string& host() const noexcept { return endpoint_.host; }
+    [[nodiscard]] std::uint16_t port() const noexcept { return endpoint_.port; }
+    [[nodiscard]] bool seed() const noexcept { return seed_; }
+    [[nodiscard]] bool closed() const noexcept { return state_ == State::closed; }
+    [[nodiscard]] bool granted(protocol::Feature feature) const noexcept { return features_.contains(feature); }
+    /// What the node's error map says of a status; null if nothing.
+    [[nodiscard]] const protocol::ErrorMap::Entry* describe(protocol::Status status) const noexcept {
+        return error_map_ ? error_map_->find(status) : nullptr;
+    }
+    /// A seed that turned out to be a node of the map.
+    void become_node() noexcept { seed_ = false; }
+    /// It is in the map no more: what it was sent may still be answered, then it closes.
+    void drain() noexcept { draining_ = true; }
+    /// What the bootstrap gave is of no use.
+    void give_up(errc code, std::string reason) { attempt_failed(code, std::move(reason)); }
 
     /// Writes what waits; once per turn.
     void flush();
@@ -47,18 +62,13 @@ public:
     void arm_read();
     /// An operation has timed out: is anybody there?
     void check_silence(TimePoint now);
-    /// connect() waits for this session.
-    void wait_ready(Slot& slot) { waiters_.push_back(&slot); }
-    /// It waits no more. False if it did not.
-    bool forget_waiter(Slot& slot) noexcept;
-    [[nodiscard]] std::vector<Slot*>& waiters() noexcept { return waiters_; }
 
     // The core's list of sessions that have something to do at the end of the turn.
     bool dirty = false;
 
 private:
     enum class State : std::uint8_t {
-        idle,           ///< not started
+        idle,           ///< not started, or a seed whose attempt failed
         resolving,      ///< waiting for the host's addresses
         connecting,     ///< waiting for a stream to one of them
         bootstrapping,  ///< talking to the server, for nobody yet
@@ -76,8 +86,11 @@ private:
     void connect_next();
     void parse();
     void on_frame(const protocol::Frame& frame);
+    void on_server_request(const protocol::Frame& frame);
+    void start_bootstrap();
     void on_bootstrap_frame(const protocol::Frame& frame);
-    void bootstrap_progress(Bootstrap::Progress progress);
+    template <class Handshake>
+    void bootstrap_progress(Handshake& handshake, typename Handshake::Progress progress);
     void become_ready();
     /// This attempt is over; another follows after a while.
     void attempt_failed(errc code, std::string reason);
@@ -87,20 +100,19 @@ private:
     void stop_timer() noexcept;
 
     Core& core_;
-    HostSpec host_;
-    std::uint16_t port_;
-    std::string name_;
+    protocol::Endpoint endpoint_;
     State state_ = State::idle;
+    bool seed_;
+    bool draining_ = false;
     bool read_armed_ = false;
     bool write_blocked_ = false;
     bool leftover_ = false;  ///< parsing stopped before the end of what had arrived
     std::size_t wanted_frame_ = protocol::header_size;
-    Pipeline pipeline_;
     ReceiveBuffer receive_;
     std::unique_ptr<Transport> transport_;
     std::unique_ptr<Pending> pending_;
     std::unique_ptr<TimerEvent> timer_;
-    std::optional<Bootstrap> bootstrap_;
+    std::variant<std::monostate, Bootstrap, CouchbaseBootstrap> bootstrap_;
     std::string bootstrap_out_;
     std::vector<std::string> addresses_;
     std::size_t next_address_ = 0;
@@ -108,8 +120,8 @@ private:
     TimePoint last_received_{};
     TimePoint blocked_since_{};
     TimePoint ready_since_{};
-    std::string last_failure_;
-    std::vector<Slot*> waiters_;
+    protocol::FeatureSet features_;
+    std::optional<protocol::ErrorMap> error_map_;
 };
 
 }  // namespace chaise::detail

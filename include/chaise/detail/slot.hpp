@@ -16,7 +16,7 @@ class IOPS;
 namespace detail {
 
 class Core;
-class Session;
+class Line;
 class SendBlock;
 struct Slot;
 
@@ -50,6 +50,7 @@ enum class OperationKind : std::uint8_t {
     flush,
     connect,
     close,
+    cluster_config,  ///< the engine's own
 };
 
 /// Room for a consumer (callbacks, a completion handler), or for a result that came before its consumer.
@@ -60,7 +61,7 @@ struct alignas(64) Slot {
     Target target = nullptr;
     void* context = nullptr;
     Core* core = nullptr;
-    Session* session = nullptr;
+    Line* line = nullptr;        ///< where its request waits, or waited last
     SendBlock* block = nullptr;  ///< the encoded request lies in it, pinned until the slot is done
     std::uint32_t offset = 0;
     std::uint32_t length = 0;

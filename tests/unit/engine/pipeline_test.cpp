@@ -14,10 +14,10 @@ namespace {
 
 constexpr std::size_t megabyte = 1 << 20;
 
-struct Line {
-    explicit Line(std::size_t max_operations = 1000, std::size_t max_bytes = megabyte)
+struct TestLine {
+    explicit TestLine(std::size_t max_operations = 1000, std::size_t max_bytes = megabyte)
         : pipeline(max_operations, max_bytes) {}
-    ~Line() {
+    ~TestLine() {
         for (auto& slot : slots) {
             if ((slot->owners & owned_by_wire) != 0) pipeline.remove(*slot);
         }
@@ -51,7 +51,7 @@ struct Line {
 }  // namespace
 
 TEST_CASE("requests that are neighbours in a block are one buffer", "[pipeline]") {
-    Line line;
+    TestLine line;
     std::string all;
     for (int i = 0; i < 100; ++i) {
         const std::string request = "request-" + std::to_string(i) + ";";
@@ -73,7 +73,7 @@ TEST_CASE("partial writes at every byte: the stream is whole, and sent() is exac
     for (const auto& request : requests) all += request;
     for (std::size_t first = 0; first <= all.size(); ++first) {
         for (std::size_t step = 1; step <= all.size(); ++step) {
-            Line line;
+            TestLine line;
             for (const auto& request : requests) line.add(request);
             std::string got = line.write(first);
             while (got.size() < all.size()) {
@@ -94,7 +94,7 @@ TEST_CASE("partial writes at every byte: the stream is whole, and sent() is exac
 }
 
 TEST_CASE("what is removed unsent is not written, and splits the buffer", "[pipeline]") {
-    Line line;
+    TestLine line;
     line.add("one;");
     Slot* two = line.add("two;");
     line.add("three;");
@@ -112,7 +112,7 @@ TEST_CASE("what is removed unsent is not written, and splits the buffer", "[pipe
 }
 
 TEST_CASE("a request that was half written when it is removed takes its half with it", "[pipeline]") {
-    Line line;
+    TestLine line;
     Slot* one = line.add("one;");
     Slot* two = line.add("two;");
     CHECK(line.write(2) == "on");
@@ -125,7 +125,7 @@ TEST_CASE("a request that was half written when it is removed takes its half wit
 }
 
 TEST_CASE("more buffers than fit are written by the next call", "[pipeline]") {
-    Line line;
+    TestLine line;
     std::string all;
     for (int i = 0; i < 30; ++i) {
         const std::string request = std::to_string(i) + ";";
@@ -144,7 +144,7 @@ TEST_CASE("more buffers than fit are written by the next call", "[pipeline]") {
 }
 
 TEST_CASE("a restart sends everything that is left again, in order", "[pipeline]") {
-    Line line;
+    TestLine line;
     Slot* one = line.add("one;");
     Slot* two = line.add("two;");
     Slot* three = line.add("three;");
@@ -158,7 +158,7 @@ TEST_CASE("a restart sends everything that is left again, in order", "[pipeline]
 }
 
 TEST_CASE("the line is bounded by the number of operations", "[pipeline]") {
-    Line line(3);
+    TestLine line(3);
     line.add("1");
     Slot* two = line.add("2");
     line.add("3");
@@ -172,7 +172,7 @@ TEST_CASE("the line is bounded by the number of operations", "[pipeline]") {
 TEST_CASE("the line is bounded by bytes, whatever the sizes", "[pipeline]") {
     for (const std::size_t bound : {std::size_t{1024}, std::size_t{64} << 10, std::size_t{100'000}, megabyte}) {
         for (const std::size_t size : {std::size_t{24}, std::size_t{1000}, std::size_t{40'000}, std::size_t{300'000}}) {
-            Line line(1'000'000, bound);
+            TestLine line(1'000'000, bound);
             std::size_t taken = 0;
             const std::string request(size, 'x');
             while (line.add(request)) {
@@ -198,7 +198,7 @@ TEST_CASE("the line is bounded by bytes, whatever the sizes", "[pipeline]") {
 }
 
 TEST_CASE("a block is pinned by the slowest request in it", "[pipeline]") {
-    Line line(100'000, megabyte);
+    TestLine line(100'000, megabyte);
     Slot* slow = line.add("slow");
     const std::string request(1000, 'x');
     for (int i = 0; i < 5000; ++i) {
@@ -212,7 +212,7 @@ TEST_CASE("a block is pinned by the slowest request in it", "[pipeline]") {
 }
 
 TEST_CASE("a big request's memory does not stay when it is done", "[pipeline]") {
-    Line line(10, 30 * megabyte);
+    TestLine line(10, 30 * megabyte);
     Slot* big = line.add(std::string(20 * megabyte, 'x'));
     REQUIRE(big != nullptr);
     line.pipeline.remove(*big);

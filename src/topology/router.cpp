@@ -1,0 +1,339 @@
+#include "topology/router.hpp"
+
+#include "bucket/core.hpp"
+#include "protocol/requests.hpp"
+#include "protocol/responses.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+namespace chaise::detail {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+/// The next seed is asked, too, when the one before has been silent for so long (protocol.md 3.2).
+constexpr auto seed_patience = std::chrono::microseconds(500ms);
+
+/// Waits before a second try when the map has nothing newer to say (SDK-RFC 49).
+constexpr std::array<std::chrono::microseconds, 6> retry_delays = {1ms, 10ms, 50ms, 100ms, 500ms, 1000ms};
+
+/// Of several failures, the one that tells the user most.
+int weight(errc code) noexcept {
+    switch (code) {
+        case errc::success:
+            return 0;
+        case errc::timeout_before_send:
+            return 1;
+        case errc::host_not_found:
+            return 2;
+        case errc::not_connected:
+            return 3;
+        case errc::authentication_failure:
+            return 6;
+        case errc::bucket_not_found:
+            return 5;
+        default:
+            return 4;
+    }
+}
+
+}  // namespace
+
+Router::Router(Core& core)
+    : core_(core),
+      tracker_(core.settings().connection.bucket, core.settings().network),
+      client_id_(core.iops().random()),
+      waiting_({}, core.settings().max_queue_operations, core.settings().max_queue_bytes),
+      seed_timer_(core.iops().timer_event_factory()),
+      retry_timer_(core.iops().timer_event_factory()) {
+    seed_timer_->set_handler([](void* router, int) { static_cast<Router*>(router)->on_seed_timer(); }, this);
+    retry_timer_->set_handler([](void* router, int) { static_cast<Router*>(router)->on_retry_timer(); }, this);
+    const ConnectionString& connection = core.settings().connection;
+    const bool plain = connection.scheme == Scheme::memcached;
+    for (const HostSpec& host : connection.hosts) {
+        const protocol::Endpoint endpoint{host.host, host.port.value_or(connection.default_port())};
+        (plain ? nodes_ : seeds_).push_back(std::make_unique<Session>(core, endpoint, !plain));
+    }
+    otherwise_ = plain ? static_cast<Line*>(nodes_.front().get()) : &waiting_;
+}
+
+Router::~Router() {
+    if (loop_gone_) return;
+    core_.iops().cleanup(*seed_timer_);
+    core_.iops().cleanup(*retry_timer_);
+}
+
+void Router::start() {
+    if (!seeds_.empty()) {
+        // Many clients with one connection string shall not all ask the same node.
+        for (std::size_t i = seeds_.size(); i > 1; --i) std::swap(seeds_[i - 1], seeds_[core_.iops().random() % i]);
+        return start_round();
+    }
+    for (auto& session : nodes_) start_session(*session);
+}
+
+void Router::start_session(Session& session) {
+    try {
+        session.start();
+    } catch (...) {
+        core_.caught(std::current_exception());
+    }
+}
+
+void Router::close() noexcept {
+    for (auto* sessions : {&nodes_, &seeds_, &retired_}) {
+        for (auto& session : *sessions) {
+            if (session) session->close();
+        }
+    }
+    if (loop_gone_) return;
+    if (seed_timer_->active()) core_.iops().cancel(*seed_timer_);
+    if (retry_timer_->active()) core_.iops().cancel(*retry_timer_);
+}
+
+std::string Router::why_waiting(const Line* line) const {
+    if (!line) line = otherwise_;
+    if (line == &waiting_ && has_map()) return "no node of the cluster takes it";
+    if (!line->last_failure().empty()) return "not connected, last attempt: " + line->last_failure();
+    std::string hosts;
+    for (const HostSpec& host : core_.settings().connection.hosts) hosts += (hosts.empty() ? "" : ", ") + host.host;
+    return "not connected yet to " + (line->name().empty() ? hosts : line->name());
+}
+
+void Router::fail_all(errc code, const std::string& message) {
+    core_.fail_all(waiting_, code, message);
+    for (auto* sessions : {&nodes_, &seeds_, &retired_}) {
+        for (auto& session : *sessions) {
+            if (session) core_.fail_all(*session, code, message);
+        }
+    }
+}
+
+Line& Router::any() noexcept {
+    for (auto& session : nodes_) {
+        if (session && session->ready()) return *session;
+    }
+    for (auto& session : nodes_) {
+        if (session) return *session;
+    }
+    return waiting_;
+}
+
+bool Router::opened() const noexcept { return seeds_.empty() && (has_map() || connected()); }
+
+bool Router::connected() const noexcept {
+    return !nodes_.empty() &&
+           std::all_of(nodes_.begin(), nodes_.end(), [](const auto& session) { return !session || session->ready(); });
+}
+
+// ---- seeds -------------------------------------------------------------------------------------------------------
+
+void Router::start_round() {
+    between_rounds_ = false;
+    worst_ = {};
+    next_seed_ = 0;
+    start_seed();
+}
+
+void Router::start_seed() {
+    Session& seed = *seeds_[next_seed_++];
+    ++seeds_trying_;
+    start_session(seed);
+    if (next_seed_ < seeds_.size()) core_.iops().schedule(*seed_timer_, seed_patience);
+}
+
+void Router::on_seed_timer() {
+    Core::Dispatch dispatch(core_);
+    if (between_rounds_) {
+        start_round();
+    } else if (next_seed_ < seeds_.size()) {
+        start_seed();
+    }
+}
+
+void Router::seed_failed(Session& session, errc code, const std::string& message) {
+    if (weight(code) > weight(worst_.code)) worst_ = {code, message, session.name()};
+    --seeds_trying_;
+    if (next_seed_ < seeds_.size()) return start_seed();
+    if (seeds_trying_ == 0) round_failed();
+}
+
+void Router::round_failed() {
+    waiting_.set_last_failure(worst_.node + ": " + worst_.message);
+    between_rounds_ = true;
+    const Duration delay = seed_backoff_.next(core_.iops().random());
+    core_.iops().schedule(*seed_timer_, std::chrono::ceil<std::chrono::microseconds>(delay));
+    core_.connecting_failed(worst_.code, worst_.message, worst_.node);
+    // Nothing will come of waiting with credentials that are wrong.
+    if (worst_.code == errc::authentication_failure) core_.fail_all(waiting_, worst_.code, waiting_.last_failure());
+}
+
+// ---- the map -----------------------------------------------------------------------------------------------------
+
+void Router::session_ready(Session& session, std::string_view config) {
+    if (!config.empty()) {
+        std::string refused = offer(session, config);
+        if (!has_map()) {
+            return session.give_up(errc::protocol_error, "its cluster map is of no use: " + std::move(refused));
+        }
+    } else if (core_.settings().connection.scheme == Scheme::memcached) {
+        core_.connecting_done();
+    }
+}
+
+std::string Router::offer(Session& session, std::string_view config) {
+    MapTracker::Offered offered = tracker_.offer(config, {session.host(), session.port()});
+    if (offered.accepted) apply(session);
+    return std::move(offered.why_not);
+}
+
+void Router::apply(Session& source) {
+    const protocol::ClusterMap& map = *tracker_.current();
+    retry_step_ = 0;
+
+    std::vector<std::unique_ptr<Session>> before = std::exchange(nodes_, {});
+    for (auto& seed : std::exchange(seeds_, {})) before.push_back(std::move(seed));
+    std::vector<Session*> fresh;
+    for (const protocol::Endpoint& endpoint : tracker_.servers()) {
+        std::unique_ptr<Session>& node = nodes_.emplace_back();
+        if (!endpoint) continue;  // not to be reached through this network
+        const auto known = std::find_if(before.begin(), before.end(), [&](const auto& session) {
+            return session && session->host() == endpoint.host && session->port() == endpoint.port;
+        });
+        if (known != before.end() && (!(*known)->seed() || known->get() == &source)) {
+            node = std::move(*known);
+            node->become_node();
+        } else {
+            node = std::make_unique<Session>(core_, endpoint, false);
+            fresh.push_back(node.get());
+        }
+    }
+    by_vbucket_.assign(map.vbucket_count(), &waiting_);
+    for (std::size_t vbucket = 0; vbucket < by_vbucket_.size(); ++vbucket) {
+        const std::int16_t server = map.server(static_cast<std::uint16_t>(vbucket));
+        if (server >= 0 && nodes_[static_cast<std::size_t>(server)]) {
+            by_vbucket_[vbucket] = nodes_[static_cast<std::size_t>(server)].get();
+        }
+    }
+    for (auto& session : before) {
+        if (session) retire(std::move(session));
+    }
+    for (Session* session : fresh) start_session(*session);
+    reroute_waiting();
+    core_.connecting_done();
+}
+
+void Router::retire(std::unique_ptr<Session> session) {
+    session->drain();
+    for (Slot* slot = session->pipeline().first(); slot;) {
+        Slot* next = slot->next;
+        if (!session->pipeline().begun(*slot)) reroute(*slot);
+        slot = next;
+    }
+    retired_.push_back(std::move(session));
+}
+
+void Router::bury() noexcept {
+    std::erase_if(retired_, [](const std::unique_ptr<Session>& session) {
+        if (session->pipeline().first() && !session->closed()) return false;
+        session->close();
+        return !session->pipeline().first();
+    });
+}
+
+void Router::session_failed(Session& session, errc code, const std::string& message) {
+    if (session.seed()) return seed_failed(session, code, message);
+    if (code == errc::authentication_failure) core_.fail_all(session, code, message);
+    if (!has_map()) return core_.connecting_failed(code, message, session.name());
+    refresh(&session);
+}
+
+void Router::session_lost(Session& session) {
+    if (has_map()) refresh(&session);
+}
+
+void Router::on_push(Session& session, const protocol::Frame& frame) {
+    if (!has_map()) return;
+    const auto push = protocol::decode_config_push(frame);
+    if (!push) return;
+    if (push->config.empty()) {
+        if (tracker_.is_news(push->revision)) refresh();
+    } else {
+        offer(session, push->config);
+    }
+}
+
+// ---- requests on their way -----------------------------------------------------------------------------------------
+
+Router::Route Router::route_of(const Slot& slot) noexcept {
+    const std::string_view key = Core::key_of(slot);
+    return key.empty() ? Route{any(), 0} : route(key);
+}
+
+void Router::move(Slot& slot, Route to) {
+    if (!slot.line->pipeline().move(slot, to.line.pipeline())) {
+        Error error = core_.make_error(slot, errc::queue_full, "there is no room at the node it was to go to", false);
+        slot.line->pipeline().remove(slot);
+        return core_.fail_later(slot, std::move(error));
+    }
+    slot.line = &to.line;
+    protocol::store_be16(slot.block->data() + slot.offset + 6, to.vbucket);
+    if (to.line.ready()) core_.mark_dirty(static_cast<Session&>(to.line));
+    if (&to.line == &waiting_) wait_for_news();
+}
+
+void Router::reroute(Slot& slot) { move(slot, route_of(slot)); }
+
+void Router::not_mine(Slot& slot, const protocol::Frame& frame) {
+    Line* const session = slot.line;
+    if (!frame.value.empty()) offer(static_cast<Session&>(*session), frame.value);
+    ++slot.retries;
+    const Route next = route_of(slot);
+    if (&next.line != session) return move(slot, next);
+    // The map has nothing newer to say: to the node that will have the vbucket, or later.
+    const std::int16_t forward = tracker_.current()->forward_server(next.vbucket);
+    Session* other = forward >= 0 ? nodes_[static_cast<std::size_t>(forward)].get() : nullptr;
+    move(slot, {other && other != session ? static_cast<Line&>(*other) : waiting_, next.vbucket});
+}
+
+void Router::reroute_waiting() {
+    for (Slot* slot = waiting_.pipeline().first(); slot;) {
+        Slot* next = slot->next;
+        const Route to = route_of(*slot);
+        if (&to.line != &waiting_) move(*slot, to);
+        slot = next;
+    }
+    if (waiting_.pipeline().first()) wait_for_news();
+}
+
+void Router::wait_for_news() {
+    if (!has_map() || retry_timer_->active()) return;
+    core_.iops().schedule(*retry_timer_, retry_delays[std::min(retry_step_++, retry_delays.size() - 1)]);
+}
+
+void Router::on_retry_timer() {
+    Core::Dispatch dispatch(core_);
+    if (waiting_.pipeline().size() == 0) return;
+    refresh();
+    reroute_waiting();
+}
+
+void Router::refresh(const Session* not_this) {
+    if (refreshing_ || core_.closed()) return;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        Session* session = nodes_[next_refresh_++ % nodes_.size()].get();
+        if (!session || session == not_this || !session->ready()) continue;
+        const bool may_tell = session->granted(protocol::Feature::get_cluster_config_with_known_version);
+        refreshing_ = true;
+        core_.ask_for_config(*session, may_tell ? revision() : std::nullopt);
+        return;
+    }
+}
+
+}  // namespace chaise::detail

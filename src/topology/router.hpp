@@ -1,0 +1,145 @@
+#pragma once
+
+#include "protocol/frame.hpp"
+#include "protocol/scram.hpp"
+#include "protocol/vbucket.hpp"
+#include "session/backoff.hpp"
+#include "session/line.hpp"
+#include "topology/map_tracker.hpp"
+
+#include <chaise/error.hpp>
+#include <chaise/iops.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace chaise::detail {
+
+class Core;
+class Session;
+
+/// Which line a request goes into. Plain memcached: the one session. Couchbase: seeds are asked for a map until one has
+/// given it; from then on there is a session for each node of the map, and vbuckets lead to them. What no node can take
+/// now (no map yet, a vbucket without an owner, a node that says it is not its own) waits in a line of its own, with
+/// its deadline, for a newer map or a second try.
+class Router {
+public:
+    struct Route {
+        Line& line;
+        std::uint16_t vbucket;
+    };
+
+    explicit Router(Core& core);
+    Router(const Router&) = delete;
+    Router& operator=(const Router&) = delete;
+    ~Router();
+
+    /// Begins to connect.
+    void start();
+    /// Closes every connection; the requests are the core's to fail.
+    void close() noexcept;
+    /// The loop is there no more.
+    void lose_loop() noexcept { loop_gone_ = true; }
+
+    /// Where a request for the key goes, and the vbucket to say in it.
+    [[nodiscard]] Route route(std::string_view key) noexcept {
+        if (by_vbucket_.empty()) return {*otherwise_, 0};
+        const std::uint16_t vbucket = protocol::vbucket_of(key, static_cast<std::uint32_t>(by_vbucket_.size()));
+        return {*by_vbucket_[vbucket], vbucket};
+    }
+    /// Where a request that concerns no key goes: to a node that is connected, if there is one.
+    [[nodiscard]] Line& any() noexcept;
+    /// Why a request in the line was not sent, in words; null: why connect() has no outcome.
+    [[nodiscard]] std::string why_waiting(const Line* line) const;
+    /// Of the map in force.
+    [[nodiscard]] std::optional<protocol::ConfigRevision> revision() const noexcept {
+        return has_map() ? tracker_.current()->revision() : std::nullopt;
+    }
+    /// One for all connections of the bucket.
+    [[nodiscard]] std::uint64_t client_id() const noexcept { return client_id_; }
+    [[nodiscard]] protocol::ScramKeyCache& scram_keys() noexcept { return scram_keys_; }
+    /// Every node is connected.
+    [[nodiscard]] bool connected() const noexcept;
+    /// It is known whom to ask: a connection to plain memcached, or a cluster map.
+    [[nodiscard]] bool opened() const noexcept;
+    /// Everything that waits anywhere ends with this error.
+    void fail_all(errc code, const std::string& message);
+
+    // ---- told by the sessions ------------------------------------------------------------------------------------
+    /// `config`: the map that the session's bootstrap got; empty from plain memcached.
+    void session_ready(Session& session, std::string_view config);
+    void session_failed(Session& session, errc code, const std::string& message);
+    void session_lost(Session& session);
+    /// A push: CLUSTERMAP_CHANGE_NOTIFICATION.
+    void on_push(Session& session, const protocol::Frame& frame);
+
+    // ---- told by the core ----------------------------------------------------------------------------------------
+    /// The session's node answered NOT_MY_VBUCKET: the request goes to where the map has it by now.
+    void not_mine(Slot& slot, const protocol::Frame& frame);
+    /// The request's session goes: to where the map has it now.
+    void reroute(Slot& slot);
+    /// The answer to the router's own question.
+    void on_config(Session& session, std::string_view config) { offer(session, config); }
+    void refreshed() noexcept { refreshing_ = false; }
+    /// At the end of a dispatch: sessions that nothing is left of.
+    void bury() noexcept;
+
+private:
+    /// How an attempt to open the cluster went wrong.
+    struct Failure {
+        errc code = errc::success;
+        std::string message;
+        std::string node;
+    };
+
+    // Seeds, while there is no map.
+    void start_round();
+    void start_seed();
+    void seed_failed(Session& session, errc code, const std::string& message);
+    void round_failed();
+    void on_seed_timer();
+
+    /// A map from a node: if it is news, sessions and routes follow it. Otherwise the reason why the tracker refused it.
+    std::string offer(Session& session, std::string_view config);
+    void apply(Session& source);
+    void retire(std::unique_ptr<Session> session);
+    void start_session(Session& session);
+
+    [[nodiscard]] Route route_of(const Slot& slot) noexcept;
+    void move(Slot& slot, Route to);
+    void reroute_waiting();
+    void wait_for_news();
+    void on_retry_timer();
+    void refresh(const Session* not_this = nullptr);
+
+    [[nodiscard]] bool has_map() const noexcept { return tracker_.current() != nullptr; }
+
+    Core& core_;
+    MapTracker tracker_;
+    protocol::ScramKeyCache scram_keys_;
+    std::uint64_t client_id_;
+    Line* otherwise_ = nullptr;
+    std::vector<Line*> by_vbucket_;
+    Line waiting_;
+    std::vector<std::unique_ptr<Session>> nodes_;    ///< by server number of the map, where it can be reached
+    std::vector<std::unique_ptr<Session>> seeds_;    ///< until there is a map
+    std::vector<std::unique_ptr<Session>> retired_;  ///< out of the map; the last answers are awaited
+    std::unique_ptr<TimerEvent> seed_timer_;
+    std::unique_ptr<TimerEvent> retry_timer_;
+    Backoff seed_backoff_;
+    Failure worst_;  ///< of this round of seeds: the one that tells most
+    std::size_t next_seed_ = 0;
+    std::size_t seeds_trying_ = 0;
+    std::size_t retry_step_ = 0;
+    std::size_t next_refresh_ = 0;
+    bool refreshing_ = false;
+    bool between_rounds_ = false;
+    bool loop_gone_ = false;
+};
+
+}  // namespace chaise::detail
