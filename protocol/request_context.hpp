@@ -73,8 +73,9 @@ char* put_flexible_header(const RequestContext& context, Opcode opcode, std::siz
 inline char* put_header(const RequestContext& context, Opcode opcode, std::size_t extras, std::size_t key,
                         std::size_t value, char* out) noexcept {
     assert(key <= 0xffff && extras <= 0xff);
+    // A copy: what a call is given by reference must lie in memory, even on the path without the call.
     if (is_flexible(context)) [[unlikely]]
-        return put_flexible_header(context, opcode, extras, key, value, out);
+        return put_flexible_header(RequestContext(context), opcode, extras, key, value, out);
     put_classic_header(context, opcode, extras, key, value, out);
     return out + header_size;
 }

@@ -6,7 +6,7 @@
 namespace chaise::protocol {
 
 /// CRC-32 as in zlib.
-[[nodiscard]] std::uint32_t crc32(std::string_view bytes) noexcept;
+[[nodiscard, gnu::pure]] std::uint32_t crc32(std::string_view bytes) noexcept;
 
 /// Couchbase's key mapping (protocol.md 6.1). The key is the logical one, without collection prefix; `vbuckets` > 0.
 [[nodiscard]] inline std::uint16_t vbucket_of(std::string_view key, std::uint32_t vbuckets) noexcept {

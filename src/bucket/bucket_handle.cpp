@@ -49,6 +49,17 @@ std::optional<std::uint32_t> check_expiry(Core& core, Slot& slot, std::string_vi
     return wire;
 }
 
+constexpr std::chrono::seconds min_lock_time{1};
+constexpr std::chrono::seconds max_lock_time{30};
+
+bool check_locks(Core& core, Slot& slot, std::string_view key) {
+    if (core.settings().connection.scheme != Scheme::memcached) [[likely]]
+        return true;
+    core.reject(slot, errc::unsupported_operation, key.substr(0, protocol::max_key_size),
+                "plain memcached has no locks");
+    return false;
+}
+
 Opcode opcode_of(OperationKind kind) noexcept {
     switch (kind) {
         case OperationKind::upsert:
@@ -155,6 +166,51 @@ AsyncResult<OperationResult> BucketHandle::touch(std::string_view key, Expiry ex
         }
     }
     return AsyncResult<OperationResult>(&slot);
+}
+
+AsyncResult<ValueResult> BucketHandle::lock(std::string_view key, std::chrono::seconds lock_time,
+                                            const LockOptions& options) {
+    Slot& slot = core_->acquire(OperationKind::lock, Opcode::get_locked);
+    slot.quiet = options.quiet.value_or(core_->settings().quiet);
+    if (!check_locks(*core_, slot, key) || !check_key(*core_, slot, key)) return AsyncResult<ValueResult>(&slot);
+    if (lock_time < min_lock_time || lock_time > max_lock_time) {
+        // The server would take them for 15 s (protocol.md 2.1).
+        core_->reject(slot, errc::invalid_argument, key,
+                      "the lock time is " + std::to_string(lock_time.count()) + " s, it must be from 1 to 30 s");
+        return AsyncResult<ValueResult>(&slot);
+    }
+    protocol::GetLockedRequest request{.key = key, .lock_time = static_cast<std::uint32_t>(lock_time.count())};
+    core_->submit(slot, options.timeout, key, request);
+    return AsyncResult<ValueResult>(&slot);
+}
+
+AsyncResult<OperationResult> BucketHandle::unlock(std::string_view key, Cas cas, const UnlockOptions& options) {
+    Slot& slot = core_->acquire(OperationKind::unlock, Opcode::unlock_key);
+    if (!check_locks(*core_, slot, key) || !check_key(*core_, slot, key)) return AsyncResult<OperationResult>(&slot);
+    if (cas == 0) {
+        core_->reject(slot, errc::invalid_argument, key, "to unlock takes the CAS that lock gave");
+        return AsyncResult<OperationResult>(&slot);
+    }
+    protocol::UnlockRequest request{.key = key};
+    request.context.cas = cas;
+    core_->submit(slot, options.timeout, key, request);
+    return AsyncResult<OperationResult>(&slot);
+}
+
+AsyncResult<ExistsResult> BucketHandle::exists(std::string_view key, const ExistsOptions& options) {
+    // An unknown command with a key makes memcached lose step (protocol.md 2.9): it is asked for the document.
+    const bool plain = core_->settings().connection.scheme == Scheme::memcached;
+    Slot& slot = core_->acquire(OperationKind::exists, plain ? Opcode::get : Opcode::get_meta);
+    slot.idempotent = true;
+    if (!check_key(*core_, slot, key)) return AsyncResult<ExistsResult>(&slot);
+    if (plain) {
+        protocol::GetRequest request{.key = key};
+        core_->submit(slot, options.timeout, key, request);
+    } else {
+        protocol::GetMetaRequest request{.key = key, .version = 2};
+        core_->submit(slot, options.timeout, key, request);
+    }
+    return AsyncResult<ExistsResult>(&slot);
 }
 
 AsyncResult<ValueResult> BucketHandle::counter(std::string_view key, const CounterOptions& options) {

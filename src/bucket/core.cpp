@@ -80,10 +80,6 @@ void Core::reject(Slot& slot, errc code, std::string_view key, std::string messa
     fail_later(slot, Error(code, std::move(context)));
 }
 
-void Core::reject_closed(Slot& slot, std::string_view key) {
-    reject(slot, errc::shutdown, key, "the bucket is closed");
-}
-
 void Core::reject_full(Slot& slot, std::string_view key) {
     reject(slot, errc::queue_full, key, "the node's queue is full");
 }
@@ -271,8 +267,11 @@ void Core::deliver_queued(Slot& slot) {
         switch (slot.kind) {
             case OperationKind::get:
             case OperationKind::get_and_touch:
+            case OperationKind::lock:
             case OperationKind::counter:
                 return hand_over(std::type_identity<ValueResult>{});
+            case OperationKind::exists:
+                return hand_over(std::type_identity<ExistsResult>{});
             case OperationKind::stats:
                 return hand_over(std::type_identity<StatsResult>{});
             case OperationKind::version:
@@ -377,8 +376,12 @@ void Core::discard_outcome(Slot& slot) noexcept {
         switch (slot.kind) {
             case OperationKind::get:
             case OperationKind::get_and_touch:
+            case OperationKind::lock:
             case OperationKind::counter:
                 destroy(std::type_identity<ValueResult>{});
+                break;
+            case OperationKind::exists:
+                destroy(std::type_identity<ExistsResult>{});
                 break;
             case OperationKind::stats:
                 destroy(std::type_identity<StatsResult>{});

@@ -152,7 +152,6 @@ private:
     void on_deadline();
     void expire(Slot& slot);
     void add_deadline(Slot& slot, const std::optional<Duration>& timeout);
-    void reject_closed(Slot& slot, std::string_view key);
     void reject_full(Slot& slot, std::string_view key);
     void arm_deadline(TimePoint at);
     void enqueue(Slot& slot);
@@ -175,6 +174,12 @@ private:
     template <class Request>
     void submit_to(Line& line, Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
                    Request& request);
+    template <class Request>
+    [[gnu::noinline, gnu::cold]] void submit_to_wait(Line& line, Slot& slot, const std::optional<Duration>& timeout,
+                                                     std::string_view key, Request request);
+    template <class Request>
+    bool put_in_line(Line& line, Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
+                     Request& request);
     void maybe_delete() noexcept;
 
     std::unique_ptr<IOPS> iops_;

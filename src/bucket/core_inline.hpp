@@ -46,22 +46,36 @@ void Core::submit_anywhere(Slot& slot, const std::optional<Duration>& timeout, R
 template <class Request>
 [[gnu::always_inline]] inline void Core::submit_to(Line& line, Slot& slot, const std::optional<Duration>& timeout,
                                                    std::string_view key, Request& request) {
-    if (closed_) [[unlikely]]
-        return reject_closed(slot, key);
+    if (!line.ready()) [[unlikely]]
+        return submit_to_wait(line, slot, timeout, key, request);
+    if (put_in_line(line, slot, timeout, key, request)) [[likely]]
+        mark_dirty(static_cast<Session&>(line));
+}
+
+template <class Request>
+void Core::submit_to_wait(Line& line, Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
+                          Request request) {
+    if (closed_) return reject(slot, errc::shutdown, key, "the bucket is closed");
+    put_in_line(line, slot, timeout, key, request);
+    if (!dispatching_) clock_read_ = false;  // no turn need follow that would read it anew
+}
+
+/// False, and the operation rejected, if there is no room.
+template <class Request>
+[[gnu::always_inline]] inline bool Core::put_in_line(Line& line, Slot& slot, const std::optional<Duration>& timeout,
+                                                     std::string_view key, Request& request) {
     request.context.opaque = slot.opaque;
     const std::size_t size = encoded_size(request);
     char* room = line.pipeline().reserve(slot, size);
-    if (!room) [[unlikely]]
-        return reject_full(slot, key);
+    if (!room) [[unlikely]] {
+        reject_full(slot, key);
+        return false;
+    }
     encode(request, room);
     slot.line = &line;
     line.pipeline().append(slot);
     add_deadline(slot, timeout);
-    if (line.ready()) [[likely]] {
-        mark_dirty(static_cast<Session&>(line));
-    } else if (!dispatching_) {
-        clock_read_ = false;  // no turn need follow that would read it anew
-    }
+    return true;
 }
 
 [[gnu::always_inline]] inline void Core::add_deadline(Slot& slot, const std::optional<Duration>& timeout) {

@@ -2,6 +2,7 @@
 
 #include "bucket/core.hpp"
 #include "protocol/byte_order.hpp"
+#include "protocol/data_responses.hpp"
 #include "protocol/status.hpp"
 
 #include <string>
@@ -34,6 +35,12 @@ std::string_view name(OperationKind kind) noexcept {
             return "remove";
         case OperationKind::touch:
             return "touch";
+        case OperationKind::lock:
+            return "lock";
+        case OperationKind::unlock:
+            return "unlock";
+        case OperationKind::exists:
+            return "exists";
         case OperationKind::counter:
             return "counter";
         case OperationKind::noop:
@@ -56,6 +63,8 @@ std::string_view name(OperationKind kind) noexcept {
 
 errc errc_of(OperationKind kind, Status status) noexcept {
     if (status == Status::key_eexists && kind == OperationKind::insert) return errc::document_exists;
+    // To whom does not hold the lock, its CAS is a wrong one.
+    if (status == Status::locked && kind == OperationKind::unlock) return errc::cas_mismatch;
     if (status == Status::not_stored && (kind == OperationKind::append || kind == OperationKind::prepend)) {
         return errc::document_not_found;
     }
@@ -107,7 +116,8 @@ void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
         return respond_with_error(slot, frame);
     switch (slot.kind) {
         case OperationKind::get:
-        case OperationKind::get_and_touch: {
+        case OperationKind::get_and_touch:
+        case OperationKind::lock: {
             if (frame.extras.size() < 4) return respond_with_malformed(slot, frame);
             retire(slot);
             if (!wanted(slot)) return unowned(slot);
@@ -120,6 +130,15 @@ void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
             retire(slot);
             if (!wanted(slot)) return unowned(slot);
             ValueResult result = ValueResult::of_counter(protocol::load_be64(frame.value.data()), frame.cas);
+            return deliver(slot, result);
+        }
+        case OperationKind::exists: {
+            const bool plain = frame.opcode == protocol::Opcode::get;
+            const auto meta = plain ? std::nullopt : protocol::decode_get_meta(frame);
+            if (!plain && !meta) return respond_with_malformed(slot, frame);
+            retire(slot);
+            if (!wanted(slot)) return unowned(slot);
+            ExistsResult result = plain || !meta->deleted ? ExistsResult(frame.cas) : ExistsResult();
             return deliver(slot, result);
         }
         case OperationKind::stats:
@@ -166,8 +185,7 @@ void Core::respond_to_stats(Slot& slot, const Frame& frame) {
 }
 
 void Core::respond_with_error(Slot& slot, const Frame& frame) {
-    if (frame.status() == Status::not_my_vbucket && wanted(slot) &&
-        settings_.connection.scheme != Scheme::memcached) {
+    if (frame.status() == Status::not_my_vbucket && wanted(slot) && settings_.connection.scheme != Scheme::memcached) {
         return router_.not_mine(slot, frame);
     }
     const errc code = errc_of(slot.kind, frame.status());
@@ -175,6 +193,11 @@ void Core::respond_with_error(Slot& slot, const Frame& frame) {
         free_accumulator(slot);
         retire(slot);
         return unowned(slot);
+    }
+    if (slot.kind == OperationKind::exists && code == errc::document_not_found) {
+        retire(slot);
+        ExistsResult result;
+        return deliver(slot, result);
     }
     if (slot.quiet && code == errc::document_not_found) {
         retire(slot);
