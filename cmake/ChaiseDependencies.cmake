@@ -43,6 +43,16 @@ chaise_dependency(c-ares TARGET c-ares::cares
   URL https://github.com/c-ares/c-ares/releases/download/cares-1_19_1/c-ares-1.19.1.tar.gz
   SHA256 321700399b72ed0e037d0074c629e7741f6b2ec2dda92956abe3e9671d3e268e)
 
+# For the local cluster.
+find_package(http-parser 2.9 QUIET)
+if(NOT http-parser_FOUND)
+  # No CMake project in this archive either: its one source file becomes part of chaise_testing.
+  chaise_dependency(http-parser TARGET http-parser::http-parser
+    URL https://github.com/nodejs/http-parser/archive/v2.9.4.tar.gz
+    SHA256 467b9e30fd0979ee301065e70f637d525c28193449e1b13fbcb1b1fab3ad224f)
+  enable_language(C)
+endif()
+
 if(CHAISE_WITH_ASIO)
   find_package(Asio 1.22 QUIET)
   if(NOT Asio_FOUND)
@@ -62,7 +72,7 @@ if(CHAISE_BUILD_TESTS)
     SHA256 d54a712b7b1d7708bc7a819a8e6e47b2fde9536f487b89ccbca295072a7d9943)
 endif()
 
-if(CHAISE_BUILD_BENCH)
+if(CHAISE_BUILD_BENCH OR CHAISE_BUILD_CLUSTER)
   chaise_dependency(CLI11 TARGET CLI11::CLI11
     URL https://github.com/CLIUtils/CLI11/archive/v2.1.2.tar.gz
     SHA256 26291377e892ba0e5b4972cdfd4a2ab3bf53af8dac1f4ea8fe0d1376b625c8cb)

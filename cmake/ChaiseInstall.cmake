@@ -12,6 +12,10 @@ foreach(component IN LISTS CHAISE_COMPONENTS)
   install(EXPORT chaise-${component}-targets NAMESPACE chaise:: DESTINATION ${config_dir})
 endforeach()
 
+if(TARGET chaise-cluster)
+  install(TARGETS chaise-cluster)
+endif()
+
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/chaise DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
 if(CHAISE_INSTALL_ASIO)
   install(DIRECTORY ${CHAISE_INSTALL_ASIO}/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
@@ -24,5 +28,6 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/chaiseConfigVersion.cmake
 install(FILES
   ${PROJECT_BINARY_DIR}/chaiseConfig.cmake ${PROJECT_BINARY_DIR}/chaiseConfigVersion.cmake
   ${CMAKE_CURRENT_LIST_DIR}/FindAsio.cmake ${CMAKE_CURRENT_LIST_DIR}/Findc-ares.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/Findhttp-parser.cmake
   DESTINATION ${config_dir})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
