@@ -12,6 +12,7 @@
 #include <chaise/options.hpp>
 #include <chaise/result.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -45,6 +46,10 @@ public:
                                                       const ConcatOptions& options);
     [[nodiscard]] AsyncResult<OperationResult> remove(std::string_view key, const RemoveOptions& options);
     [[nodiscard]] AsyncResult<OperationResult> touch(std::string_view key, Expiry expiry, const TouchOptions& options);
+    [[nodiscard]] AsyncResult<ValueResult> lock(std::string_view key, std::chrono::seconds lock_time,
+                                                const LockOptions& options);
+    [[nodiscard]] AsyncResult<OperationResult> unlock(std::string_view key, Cas cas, const UnlockOptions& options);
+    [[nodiscard]] AsyncResult<ExistsResult> exists(std::string_view key, const ExistsOptions& options);
     [[nodiscard]] AsyncResult<ValueResult> counter(std::string_view key, const CounterOptions& options);
     [[nodiscard]] AsyncResult<StatsResult> stats(std::string_view group, const StatsOptions& options);
     [[nodiscard]] AsyncResult<VersionResult> version(const ServerOptions& options);
@@ -190,6 +195,43 @@ public:
     template <detail::FaceArgument<TouchOptions> Extra>
     auto touch(std::string_view key, Expiry expiry, Extra&& extra) {
         return touch(key, expiry, TouchOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// The document's value, and keeps others from changing it until it is changed or unlocked with the CAS of this
+    /// result, or `lock_time` (1 to 30 s) is over. Meanwhile others that change or lock it get document_locked, and see
+    /// a CAS of all ones. Not repeated after a lost connection: then the document may stay locked for `lock_time`.
+    /// Errors: document_not_found (unless quiet), document_locked (servers before 5.0: temporary_failure),
+    /// invalid_argument for another lock time, unsupported_operation on plain memcached.
+    template <class... Extra>
+    auto lock(std::string_view key, std::chrono::seconds lock_time, LockOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.lock(key, lock_time, options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<LockOptions> Extra>
+    auto lock(std::string_view key, std::chrono::seconds lock_time, Extra&& extra) {
+        return lock(key, lock_time, LockOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// Ends a lock. `cas`: of the lock's result. Not repeated after a lost connection. Errors: cas_mismatch (locked by
+    /// another), document_not_locked (servers before 7.6: temporary_failure), document_not_found, invalid_argument for
+    /// a CAS of 0, unsupported_operation on plain memcached.
+    template <class... Extra>
+    auto unlock(std::string_view key, Cas cas, UnlockOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.unlock(key, cas, options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<UnlockOptions> Extra>
+    auto unlock(std::string_view key, Cas cas, Extra&& extra) {
+        return unlock(key, cas, UnlockOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// Whether there is such a document, without its value; plain memcached has no such question, so there the value
+    /// travels, and is left out. Does not fail when there is none.
+    template <class... Extra>
+    auto exists(std::string_view key, ExistsOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.exists(key, options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<ExistsOptions> Extra>
+    auto exists(std::string_view key, Extra&& extra) {
+        return exists(key, ExistsOptions{}, std::forward<Extra>(extra));
     }
 
     /// A round trip to the server, after everything that was sent before it.

@@ -104,6 +104,19 @@ struct GetAndTouchOptions {
     std::optional<bool> quiet{};
 };
 
+struct LockOptions {
+    std::optional<Duration> timeout{};
+    std::optional<bool> quiet{};
+};
+
+struct UnlockOptions {
+    std::optional<Duration> timeout{};
+};
+
+struct ExistsOptions {
+    std::optional<Duration> timeout{};
+};
+
 /// noop, version, flush, connect
 struct ServerOptions {
     /// Default for connect: the bucket's `connect_timeout`.
@@ -118,7 +131,8 @@ template <class O>
 concept OperationOptions = std::is_aggregate_v<O> && std::is_trivially_destructible_v<O>;
 static_assert(OperationOptions<GetOptions> && OperationOptions<StoreOptions> && OperationOptions<InsertOptions> &&
               OperationOptions<ConcatOptions> && OperationOptions<RemoveOptions> && OperationOptions<CounterOptions> &&
-              OperationOptions<TouchOptions> && OperationOptions<GetAndTouchOptions> &&
-              OperationOptions<ServerOptions> && OperationOptions<StatsOptions>);
+              OperationOptions<TouchOptions> && OperationOptions<GetAndTouchOptions> && OperationOptions<LockOptions> &&
+              OperationOptions<UnlockOptions> && OperationOptions<ExistsOptions> && OperationOptions<ServerOptions> &&
+              OperationOptions<StatsOptions>);
 
 }  // namespace chaise

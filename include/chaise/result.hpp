@@ -151,6 +151,18 @@ private:
     char inline_[inline_capacity + detail::buffer_padding];
 };
 
+/// Whether there is a document. That there is none is an answer, not an error.
+class ExistsResult : public Result {
+public:
+    ExistsResult() = default;
+    explicit ExistsResult(Cas cas) noexcept : Result(errc::success, cas), exists_(true) {}
+    /// If so, `cas()` is its CAS (all bits set while it is locked: then of no use for a write).
+    [[nodiscard]] bool exists() const noexcept { return exists_; }
+
+private:
+    bool exists_ = false;
+};
+
 /// Statistics of one or more servers: statistic -> server ("host:port") -> value (seed: StatsResult).
 class StatsResult : public Result {
 public:

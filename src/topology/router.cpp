@@ -47,7 +47,7 @@ int weight(errc code) noexcept {
 
 Router::Router(Core& core)
     : core_(core),
-      tracker_(core.settings().connection.bucket, core.settings().network),
+      tracker_(core.settings().bucket, core.settings().network),
       client_id_(core.iops().random()),
       waiting_({}, core.settings().max_queue_operations, core.settings().max_queue_bytes),
       seed_timer_(core.iops().timer_event_factory()),
