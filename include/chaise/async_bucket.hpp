@@ -200,7 +200,7 @@ public:
     /// The document's value, and keeps others from changing it until it is changed or unlocked with the CAS of this
     /// result, or `lock_time` (1 to 30 s) is over. Meanwhile others that change or lock it get document_locked, and see
     /// a CAS of all ones. Not repeated after a lost connection: then the document may stay locked for `lock_time`.
-    /// Errors: document_not_found (unless quiet), document_locked (servers before 5.0: temporary_failure),
+    /// Errors: document_not_found (unless quiet), document_locked (very old servers: temporary_failure),
     /// invalid_argument for another lock time, unsupported_operation on plain memcached.
     template <class... Extra>
     auto lock(std::string_view key, std::chrono::seconds lock_time, LockOptions options = {}, Extra&&... extra) {
@@ -212,7 +212,7 @@ public:
     }
 
     /// Ends a lock. `cas`: of the lock's result. Not repeated after a lost connection. Errors: cas_mismatch (locked by
-    /// another), document_not_locked (servers before 7.6: temporary_failure), document_not_found, invalid_argument for
+    /// another), document_not_locked (older servers: temporary_failure), document_not_found, invalid_argument for
     /// a CAS of 0, unsupported_operation on plain memcached.
     template <class... Extra>
     auto unlock(std::string_view key, Cas cas, UnlockOptions options = {}, Extra&&... extra) {
