@@ -172,7 +172,7 @@ RequestError decode(const Frame& frame, UnlockRequest& out, RequestDecodeOptions
 }
 
 RequestError decode(const Frame& frame, GetMetaRequest& out, RequestDecodeOptions options) noexcept {
-    if (frame.opcode != Opcode::get_meta) return RequestError::bad_opcode;
+    if (loud_form(frame.opcode) != Opcode::get_meta) return RequestError::bad_opcode;
     const std::size_t extras = frame.extras.empty() ? 0 : 1;
     const RequestError error = no_value(frame, key_and_extras(frame, extras, out.context, out.key, options));
     out.version.reset();
@@ -266,6 +266,76 @@ RequestError decode(const Frame& frame, ObserveSeqnoRequest& out) noexcept {
     if (value.size() != 8) return RequestError::bad_value;
     out.vbucket_uuid = load_be64(value.data());
     return RequestError::none;
+}
+
+RequestError decode(const Frame& frame, SeqnoPersistenceRequest& out) noexcept {
+    if (frame.opcode != Opcode::seqno_persistence) return RequestError::bad_opcode;
+    if (frame.extras.size() != 8) return RequestError::bad_extras;
+    out.seqno = load_be64(frame.extras.data());
+    return no_value(frame, no_key(frame, out.context));
+}
+
+RequestError decode(const Frame& frame, GetFailoverLogRequest& out) noexcept {
+    if (frame.opcode != Opcode::get_failover_log) return RequestError::bad_opcode;
+    if (!frame.extras.empty()) return RequestError::bad_extras;
+    return no_value(frame, no_key(frame, out.context));
+}
+
+RequestError decode(const Frame& frame, GetAllVbSeqnosRequest& out) noexcept {
+    if (frame.opcode != Opcode::get_all_vb_seqnos) return RequestError::bad_opcode;
+    if (frame.extras.size() != 0 && frame.extras.size() != 4 && frame.extras.size() != 8)
+        return RequestError::bad_extras;
+    out.state.reset();
+    out.collection.reset();
+    if (frame.extras.size() >= 4) {
+        const std::uint32_t state = load_be32(frame.extras.data());
+        if (state > static_cast<std::uint32_t>(VbucketState::dead)) return RequestError::bad_extras;
+        out.state = static_cast<VbucketState>(state);
+    }
+    if (frame.extras.size() == 8) out.collection = load_be32(frame.extras.data() + 4);
+    return no_value(frame, no_key(frame, out.context));
+}
+
+RequestError decode(const Frame& frame, GetRandomKeyRequest& out, RequestDecodeOptions options) noexcept {
+    if (frame.opcode != Opcode::get_random_key) return RequestError::bad_opcode;
+    const RequestError error = no_value(frame, no_key(frame, out.context));
+    out.include_xattrs.reset();
+    if (!options.collections && !frame.extras.empty()) return RequestError::bad_extras;
+    if (options.collections) {
+        if (frame.extras.size() != 4 && frame.extras.size() != 5) return RequestError::bad_extras;
+        out.context.collection = load_be32(frame.extras.data());
+        if (frame.extras.size() == 5) out.include_xattrs = frame.extras[4] != 0;
+    }
+    return error;
+}
+
+std::optional<ObserveKey> DecodedObserve::next() noexcept {
+    if (left_.size() < 4) return std::nullopt;
+    const std::size_t size = load_be16(left_.data() + 2);
+    if (size > left_.size() - 4) return std::nullopt;
+    ObserveKey key{load_be16(left_.data()), left_.substr(4, size), {}};
+    if (collections_) {
+        const auto prefix = load_leb128(key.key);
+        if (!prefix) return std::nullopt;
+        key.collection = prefix->value;
+        key.key.remove_prefix(prefix->size);
+    }
+    if (key.key.empty() ||
+        key.key.size() + (collections_ ? leb128_size(*key.collection) : 0) > max_key_size + (collections_ ? 1 : 0))
+        return std::nullopt;
+    left_.remove_prefix(4 + size);
+    return key;
+}
+
+RequestError decode(const Frame& frame, DecodedObserve& out, RequestDecodeOptions options) noexcept {
+    const RequestError error = only_value(frame, Opcode::observe, out.context, out.left_);
+    if (error != RequestError::none) return error;
+    if (frame.value.empty()) return RequestError::missing_value;
+    out.collections_ = options.collections;
+    DecodedObserve walk = out;
+    while (walk.next()) {
+    }
+    return walk.left_.empty() ? RequestError::none : RequestError::bad_value;
 }
 
 RequestError decode(const Frame& frame, DecodedHello& out) noexcept {

@@ -52,6 +52,24 @@ RequestError decode(const Frame& frame, GetClusterConfigRequest& out) noexcept;
 RequestError decode(const Frame& frame, GetCollectionIdRequest& out) noexcept;
 RequestError decode(const Frame& frame, GetScopeIdRequest& out) noexcept;
 RequestError decode(const Frame& frame, ObserveSeqnoRequest& out) noexcept;
+RequestError decode(const Frame& frame, SeqnoPersistenceRequest& out) noexcept;
+RequestError decode(const Frame& frame, GetFailoverLogRequest& out) noexcept;
+RequestError decode(const Frame& frame, GetAllVbSeqnosRequest& out) noexcept;
+/// With collections the collection's id is required; it is put into context.collection.
+RequestError decode(const Frame& frame, GetRandomKeyRequest& out, RequestDecodeOptions options = {}) noexcept;
+
+/// OBSERVE: the keys, as next() gives them; all of them have been checked.
+class DecodedObserve {
+public:
+    RequestContext context;
+    [[nodiscard]] std::optional<ObserveKey> next() noexcept;
+
+private:
+    friend RequestError decode(const Frame& frame, DecodedObserve& out, RequestDecodeOptions options) noexcept;
+    std::string_view left_;
+    bool collections_ = false;
+};
+RequestError decode(const Frame& frame, DecodedObserve& out, RequestDecodeOptions options = {}) noexcept;
 
 /// HELLO: the features that were asked for, in order; unknown codes too.
 struct DecodedHello {

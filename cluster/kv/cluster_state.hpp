@@ -123,10 +123,12 @@ private:
     void detach(KvNode& node) noexcept;
     /// Each running node opens the replication streams that it should have and can have now.
     void reconnect();
-    template <class F>
-    void each_process(F&& f);
+    /// Makes the next revision; every running node is told.
     void publish_cluster();
     void publish_bucket(BucketConfig config);
+    [[nodiscard]] NodeId successor(const BucketConfig& config, std::uint16_t vbucket, const VbucketRow& left) const;
+    [[nodiscard]] BucketConfig edit(std::string_view bucket) const;
+    void delays_changed();
     [[nodiscard]] std::vector<NodeId> members() const;
     [[nodiscard]] std::uint64_t draw() noexcept;
     [[nodiscard]] std::string draw_uuid();

@@ -20,8 +20,16 @@ struct DiskVbucket {
     std::unordered_map<std::string, DocumentPtr, KeyHash, std::equal_to<>> documents;
     std::unordered_map<std::string, DocumentPtr, KeyHash, std::equal_to<>> prepared;
     std::uint64_t persisted_seqno = 0;
-    std::uint64_t max_cas = 0;
     std::vector<FailoverEntry> failover_log;  ///< newest first
+
+    void apply(const DocumentPtr& document) {
+        if (document->kind == Document::Kind::prepared) {
+            prepared[document->key] = document;
+        } else {
+            prepared.erase(document->key);
+            if (document->kind == Document::Kind::committed) documents[document->key] = document;
+        }
+    }
 };
 
 /// A node's disk: survives the process. By bucket uuid, so that a bucket made again is not the old one.

@@ -31,6 +31,7 @@ struct Document {
     std::uint8_t datatype = protocol::datatype::raw;
     bool deleted = false;
     Kind kind = Kind::committed;
+    std::uint8_t level = 0;  ///< protocol::DurabilityLevel of a prepared one
 };
 using DocumentPtr = std::shared_ptr<const Document>;
 

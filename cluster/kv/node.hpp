@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,9 @@ public:
     /// Null: it knows no such bucket, or does not serve it.
     [[nodiscard]] std::shared_ptr<const BucketConfig> bucket_config(std::string_view name) const noexcept;
     [[nodiscard]] std::vector<std::string> buckets() const;
+    /// The document as GET_CLUSTER_CONFIG gives it; made once per revision. An empty name: the cluster-level one. Null:
+    /// no such bucket.
+    [[nodiscard]] std::shared_ptr<const std::string> config_json(std::string_view bucket) const;
     void add_watcher(ConfigWatcher& watcher) { watchers_.push_back(&watcher); }
     void remove_watcher(ConfigWatcher& watcher) noexcept;
 
@@ -53,9 +57,115 @@ public:
 
     /// Its copy; null when it has none.
     [[nodiscard]] VBucket* vbucket(std::string_view bucket, std::uint16_t vbucket) noexcept;
-    [[nodiscard]] std::uint64_t connections() const noexcept { return connections_; }
-    [[nodiscard]] std::uint64_t total_connections() const noexcept { return total_connections_; }
-    [[nodiscard]] std::uint64_t commands() const noexcept { return commands_; }
+    /// Told when `vbucket` has persisted `seqno` (success) or `deadline` has passed (etmpfail); the ticket is returned.
+    /// 0: it is so already.
+    std::uint64_t wait_persisted(std::string_view bucket, std::uint16_t vbucket, std::uint64_t seqno,
+                                 TimePoint deadline, SyncWriteListener& listener);
+    /// `listener` goes away: nothing that it waits for is told to it any more.
+    void forget(const SyncWriteListener& listener) noexcept;
+    [[nodiscard]] KvTime time() const { return {iops_.now(), iops_.wall_time()}; }
+
+    /// Counted by its conversations; also how STAT knows.
+    struct Counters {
+        std::uint64_t connections = 0;
+        std::uint64_t total_connections = 0;
+        std::uint64_t commands = 0;
+        std::uint64_t gets = 0;
+        std::uint64_t get_hits = 0;
+        std::uint64_t sets = 0;
+        std::uint64_t not_my_vbucket = 0;
+    };
+    [[nodiscard]] Counters& counters() noexcept { return counters_; }
+    [[nodiscard]] TimePoint started() const noexcept { return started_; }
+
+private:
+    friend class ClusterState;
+    struct Stream {
+        NodeId to;
+        std::uint64_t id;
+    };
+    struct Slot {
+        std::unique_ptr<VBucket> vbucket;
+        std::vector<Stream> streams;   // of an active copy
+        std::optional<NodeId> source;  // of any other
+    };
+    struct Bucket;
+    struct OnTheWay {
+        TimePoint since;
+        std::shared_ptr<Bucket> bucket;
+        std::uint16_t vbucket;
+        std::uint64_t note;  // the stream's id, or the vbucket's incarnation
+        std::uint64_t seqno;
+        DocumentPtr document;
+    };
+    struct News {
+        TimePoint since;
+        std::string name;
+        std::shared_ptr<const BucketConfig> bucket;
+        std::shared_ptr<const ClusterConfig> cluster;
+    };
+    struct Waiter {
+        std::shared_ptr<Bucket> bucket;
+        std::uint16_t vbucket;
+        std::uint64_t seqno;
+        TimePoint deadline;
+        SyncWriteListener* listener;
+        std::uint64_t ticket;
+    };
+
+    // From ClusterState.
+    void learn(std::string name, std::shared_ptr<const BucketConfig> config);
+    void learn(std::shared_ptr<const ClusterConfig> config);
+    void connect_streams();
+    void disconnect(NodeId other) noexcept;
+    void flush(std::string_view bucket);
+    void pump();
+
+    void learn(News news);
+    void believe(const News& news);
+    void drop(const std::string& name);
+    void arrange(Bucket& bucket, const KvTime& time);
+    void tell(const std::string& name);
+    void on_change(Bucket& bucket, VBucket& vbucket, const DocumentPtr& document, const KvTime& time);
+    void send(Bucket& bucket, std::uint16_t vbucket, const Stream& stream, std::uint64_t seqno,
+              const DocumentPtr& document, const KvTime& time);
+    void deliver(NodeId to, const OnTheWay& item, const KvTime& time);
+    void to_disk(Bucket& bucket, VBucket& vbucket, std::uint64_t seqno, const DocumentPtr& document,
+                 const KvTime& time);
+    void persist(const OnTheWay& item, const KvTime& time);
+    void tell_waiters(const KvTime& time);
+    void arm(TimePoint due, const KvTime& time);
+    void rearm(const KvTime& time);
+
+    // From the active copy's node.
+    struct Answer {
+        std::uint64_t received = 0;
+        std::uint64_t persisted = 0;
+    };
+    std::optional<Answer> accept(const Bucket& theirs, const VBucket& active, NodeId from);
+    std::optional<Answer> receive(const std::string& uuid, std::uint16_t vbucket, NodeId from, std::uint64_t seqno,
+                                  const DocumentPtr& document, const KvTime& time);
+    void acknowledge(const std::string& uuid, std::uint16_t vbucket, NodeId replica, Answer answer, const KvTime& time);
+    [[nodiscard]] Bucket* by_uuid(const std::string& uuid) const noexcept;
+
+    std::shared_ptr<ClusterState> cluster_;
+    NodeId id_;
+    IOPS& iops_;
+    TimePoint started_;
+    std::shared_ptr<const ClusterConfig> cluster_config_;
+    mutable std::shared_ptr<const std::string> cluster_json_;
+    std::map<std::string, std::shared_ptr<Bucket>, std::less<>> buckets_;
+    std::vector<ConfigWatcher*> watchers_;
+    std::deque<News> news_;
+    std::map<NodeId, std::deque<OnTheWay>> links_;
+    std::deque<OnTheWay> unpersisted_;
+    std::vector<Waiter> waiters_;
+    std::multimap<TimePoint, std::pair<std::shared_ptr<Bucket>, std::uint16_t>> deadlines_;
+    std::unique_ptr<TimerEvent> timer_;
+    TimePoint armed_ = TimePoint::max();
+    std::uint64_t last_stream_ = 0;
+    std::uint64_t last_ticket_ = 0;
+    Counters counters_;
 };
 
 }  // namespace chaise::testing

@@ -89,13 +89,14 @@ public:
     VBucket(std::uint16_t id, VBucketHost& host) noexcept : id_(id), host_(host) {}
     VBucket(const VBucket&) = delete;
     VBucket& operator=(const VBucket&) = delete;
-    ~VBucket();
+    ~VBucket() = default;
 
     [[nodiscard]] std::uint16_t id() const noexcept { return id_; }
     [[nodiscard]] VBucketState state() const noexcept { return state_; }
     [[nodiscard]] std::uint64_t uuid() const noexcept { return failover_log_.empty() ? 0 : failover_log_.front().uuid; }
     [[nodiscard]] const std::vector<FailoverEntry>& failover_log() const noexcept { return failover_log_; }
     [[nodiscard]] std::uint64_t high_seqno() const noexcept { return high_seqno_; }
+    [[nodiscard]] std::uint64_t high_seqno(std::uint32_t collection) const;
     [[nodiscard]] std::uint64_t persisted_seqno() const noexcept { return persisted_seqno_; }
     [[nodiscard]] std::size_t documents() const noexcept { return live_; }
     [[nodiscard]] std::size_t pending_writes() const noexcept { return writes_.size(); }
@@ -131,8 +132,8 @@ public:
 
     // ---- durable writes ---------------------------------------------------------------------------------------
 
-    /// The nodes that have a copy now, and how many copies there should be.
-    void set_topology(std::size_t copies, std::size_t present);
+    /// How many copies there should be, and who has the replicas now.
+    void set_topology(std::size_t copies, const std::vector<NodeId>& replicas, const KvTime& time);
     /// A replica has got, and persisted, everything up to these.
     void acknowledge(NodeId replica, std::uint64_t received, std::uint64_t persisted, const KvTime& time);
     /// Gives up what is past its deadline.
@@ -143,7 +144,7 @@ public:
 
     // ---- state, replication, persistence: the node's business -----------------------------------------------------
 
-    /// Becoming active begins a new history, unless `inherit`.
+    /// Becoming active begins a new history.
     void set_state(VBucketState state, const KvTime& time);
     /// From the active copy, in order of sequence numbers. Null: only the number advances.
     void receive(const DocumentPtr& document, std::uint64_t seqno);
@@ -153,7 +154,9 @@ public:
     [[nodiscard]] std::vector<DocumentPtr> changes_since(std::uint64_t seqno) const;
     void persisted(std::uint64_t seqno, const KvTime& time);
     void load(const DiskVbucket& disk);
-    void clear();
+    void clear() noexcept;
+    /// Counts clear(): what was noted about an earlier content is void.
+    [[nodiscard]] std::uint64_t incarnation() const noexcept { return incarnation_; }
 
 private:
     struct Entry {
@@ -163,7 +166,9 @@ private:
     struct SyncWrite {
         std::uint64_t ticket;
         DocumentPtr document;
-        std::optional<Durability> durability;  // absent: inherited from another node's time as active
+        TimePoint deadline = TimePoint::max();  // inherited from another node's time as active: none
+        SyncWriteListener* listener = nullptr;
+        bool inherited = false;
         std::optional<KvOutcome> outcome{};
     };
     struct Progress {
@@ -171,6 +176,18 @@ private:
         std::uint64_t persisted = 0;
     };
     using Entries = std::unordered_map<std::string, Entry, KeyHash, std::equal_to<>>;
+
+    [[nodiscard]] std::uint64_t next_cas(const KvTime& time) noexcept;
+    [[nodiscard]] Entry* find(std::string_view key, const KvTime& time);
+    [[nodiscard]] SyncWrite* write_of(std::string_view key) const noexcept;
+    [[nodiscard]] protocol::Status refuse(const Entry* entry, std::string_view key, std::uint64_t cas,
+                                          const KvTime& time) const noexcept;
+    void put(const DocumentPtr& document);
+    void apply(Document&& document, const KvTime& time);
+    KvOutcome change(const Entry* entry, Document&& next, const WriteOptions& options, const KvTime& time);
+    [[nodiscard]] bool satisfied(const SyncWrite& write) const noexcept;
+    void advance(const KvTime& time);
+    void conclude(const std::shared_ptr<SyncWrite>& write, protocol::Status status, const KvTime& time);
 
     std::uint16_t id_;
     VBucketHost& host_;
@@ -185,6 +202,9 @@ private:
     std::map<NodeId, Progress> progress_;
     std::size_t copies_ = 1;
     std::size_t present_ = 1;
+    std::uint64_t tickets_ = 0;
+    std::uint64_t incarnation_ = 0;
+    bool advancing_ = false;
 };
 
 }  // namespace chaise::testing
