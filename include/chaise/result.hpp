@@ -173,6 +173,7 @@ public:
 
     /// Made by the engine.
     void add(std::string_view server, std::string_view statistic, std::string_view value);
+    void merge(StatsResult&& other);
 
 private:
     std::map<std::string, Servers, std::less<>> stats_;
@@ -185,6 +186,7 @@ public:
 
     /// Made by the engine.
     void add(std::string_view server, std::string_view version) { versions_.emplace(server, version); }
+    void merge(VersionResult&& other) { versions_.merge(other.versions_); }
 
 private:
     std::map<std::string, std::string, std::less<>> versions_;

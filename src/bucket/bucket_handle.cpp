@@ -239,9 +239,7 @@ AsyncResult<StatsResult> BucketHandle::stats(std::string_view group, const Stats
     if (group.size() > protocol::max_key_size) {
         core_->reject(slot, errc::invalid_argument, {}, "the name of the group of statistics is too long");
     } else {
-        protocol::StatRequest request{};
-        request.group = group;
-        core_->submit_anywhere(slot, options.timeout, request);
+        core_->submit_to_all(slot, options.timeout, group);
     }
     return AsyncResult<StatsResult>(&slot);
 }
@@ -249,8 +247,7 @@ AsyncResult<StatsResult> BucketHandle::stats(std::string_view group, const Stats
 AsyncResult<VersionResult> BucketHandle::version(const ServerOptions& options) {
     Slot& slot = core_->acquire(OperationKind::version, Opcode::version);
     slot.idempotent = true;
-    protocol::VersionRequest request{};
-    core_->submit_anywhere(slot, options.timeout, request);
+    core_->submit_to_all(slot, options.timeout, {});
     return AsyncResult<VersionResult>(&slot);
 }
 
@@ -262,6 +259,9 @@ AsyncResult<OperationResult> BucketHandle::server(OperationKind kind, const Serv
         slot.idempotent = true;
         protocol::NoopRequest request{};
         core_->submit_anywhere(slot, options.timeout, request);
+    } else if (core_->settings().connection.scheme != Scheme::memcached) {
+        core_->reject(slot, errc::unsupported_operation, {},
+                      "a Couchbase bucket is flushed over its management port, which is not built yet");
     } else if (core_->settings().enable_flush) {
         protocol::FlushRequest request{};
         core_->submit_anywhere(slot, options.timeout, request);

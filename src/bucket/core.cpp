@@ -144,6 +144,7 @@ void Core::on_turn() {
     if (std::exchange(starting_, false) && !closed_) [[unlikely]] {
         router_.start();
     }
+    if (std::exchange(broadcasts_due_, false)) start_broadcasts();
     // What is queued from here on waits for the turn after this one.
     Slot* slot = std::exchange(queue_head_, nullptr);
     queue_tail_ = nullptr;
@@ -311,17 +312,39 @@ void Core::start_again(Slot& slot) noexcept { ++slot.retries; }
 
 void Core::connecting_done() {
     // Next turn, so that a consumer may do what it likes.
-    for (Slot* slot : std::exchange(connecting_, {})) {
+    std::erase_if(connecting_, [this](Slot* slot) {
+        if (slot->kind != OperationKind::connect) return false;
         deadlines_.remove(*slot);
         enqueue(*slot);
+        return true;
+    });
+    if (connecting_.empty()) return;
+    broadcasts_due_ = true;
+    request_turn();
+}
+
+void Core::start_broadcasts() {
+    // Those of connect() went before.
+    for (Slot* slot : std::exchange(connecting_, {})) {
+        try {
+            start_broadcast(*slot);
+        } catch (...) {
+            caught(std::current_exception());
+        }
     }
 }
 
 void Core::connecting_failed(errc code, const std::string& message, const std::string& node) {
+    const bool for_good = closed_ || code == errc::authentication_failure;
     for (Slot* slot : std::exchange(connecting_, {})) {
+        if (slot->kind != OperationKind::connect && !for_good) {
+            connecting_.push_back(slot);  // it waits on, as other operations do
+            continue;
+        }
         Error error = make_error(*slot, code, message, false);
         ErrorContext context = error.context();
         context.node = node;
+        if ((slot->owners & owned_by_parts) != 0) free_broadcast(*slot);
         fail_later(*slot, Error(code, std::move(context)));
     }
 }
@@ -350,8 +373,8 @@ void Core::withdraw(Slot& slot) noexcept {
     if ((slot.owners & owned_by_wire) != 0) {
         if (slot.line->pipeline().begun(slot)) return;
         slot.line->pipeline().remove(slot);
-    } else if (slot.kind == OperationKind::connect) {
-        std::erase(connecting_, &slot);
+    } else if (!slot.line && std::erase(connecting_, &slot) != 0 && (slot.owners & owned_by_parts) != 0) {
+        free_broadcast(slot);
     }
 }
 

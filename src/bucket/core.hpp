@@ -22,6 +22,9 @@
 
 namespace chaise::detail {
 
+/// Takes back what a broadcast's slot keeps, when its parts are done or never began.
+void free_broadcast(Slot& slot) noexcept;
+
 /// The one operation core of a bucket: slots, deadlines, sessions, outcomes. Shared by the bucket and by every
 /// operation and AsyncResult that is left of it; deletes itself, never during a dispatch, after the last of them.
 ///
@@ -58,6 +61,8 @@ public:
     /// A request without a key, to any node.
     template <class Request>
     void submit_anywhere(Slot& slot, const std::optional<Duration>& timeout, Request& request);
+    /// Statistics or versions, of every node.
+    void submit_to_all(Slot& slot, std::optional<Duration> timeout, std::string_view group);
     /// The router's own question for the cluster map.
     void ask_for_config(Session& session, const std::optional<protocol::ConfigRevision>& known);
     /// Waits for connect() to have an outcome.
@@ -149,6 +154,11 @@ private:
     }
     void leave();
     void on_turn();
+    void submit_part(Slot& slot, Line& line, std::optional<Duration> timeout, std::string_view group);
+    void start_broadcast(Slot& slot);
+    void start_broadcasts();
+    void part_done(Slot& slot, OperationKind kind, void* result, Error* error);
+    void finish_part(Slot& slot);
     void on_deadline();
     void expire(Slot& slot);
     void add_deadline(Slot& slot, const std::optional<Duration>& timeout);
@@ -190,7 +200,7 @@ private:
     std::vector<Session*> dirty_;
     std::vector<Session*> interrupted_;
     Router router_;
-    std::vector<Slot*> connecting_;  ///< connect()s that wait
+    std::vector<Slot*> connecting_;  ///< connect()s and broadcasts that wait for the cluster to be opened
     std::unique_ptr<TimerEvent> turn_;
     std::unique_ptr<TimerEvent> deadline_timer_;
     Slot* queue_head_ = nullptr;
@@ -201,6 +211,7 @@ private:
     bool dispatching_ = false;
     bool turn_requested_ = false;
     bool starting_ = false;
+    bool broadcasts_due_ = false;
     bool closed_ = false;
     bool abandoned_ = false;
     bool loop_gone_ = false;

@@ -232,6 +232,7 @@ void Core::respond_with_malformed(Slot& slot, const Frame& frame) {
 }
 
 void Core::free_accumulator(Slot& slot) noexcept {
+    if ((slot.owners & owned_by_parts) != 0) return free_broadcast(slot);
     delete static_cast<StatsResult*>(std::exchange(slot.accumulator, nullptr));
 }
 

@@ -25,4 +25,8 @@ void StatsResult::add(std::string_view server, std::string_view statistic, std::
     found->second.insert_or_assign(std::string(server), std::string(value));
 }
 
+void StatsResult::merge(StatsResult&& other) {
+    for (auto& [statistic, servers] : other.stats_) stats_[statistic].merge(servers);
+}
+
 }  // namespace chaise

@@ -125,6 +125,14 @@ Line& Router::any() noexcept {
     return waiting_;
 }
 
+std::vector<Line*> Router::nodes() const {
+    std::vector<Line*> lines;
+    for (const auto& session : nodes_) {
+        if (session) lines.push_back(session.get());
+    }
+    return lines;
+}
+
 bool Router::opened() const noexcept { return seeds_.empty() && (has_map() || connected()); }
 
 bool Router::connected() const noexcept {

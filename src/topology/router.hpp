@@ -63,6 +63,8 @@ public:
     /// One for all connections of the bucket.
     [[nodiscard]] std::uint64_t client_id() const noexcept { return client_id_; }
     [[nodiscard]] protocol::ScramKeyCache& scram_keys() noexcept { return scram_keys_; }
+    /// The lines of all nodes.
+    [[nodiscard]] std::vector<Line*> nodes() const;
     /// Every node is connected.
     [[nodiscard]] bool connected() const noexcept;
     /// It is known whom to ask: a connection to plain memcached, or a cluster map.

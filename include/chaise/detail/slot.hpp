@@ -29,6 +29,7 @@ inline constexpr std::uint8_t owned_by_wire = 1;    ///< its request was (perhap
 inline constexpr std::uint8_t owned_by_user = 2;    ///< its outcome has not been decided yet
 inline constexpr std::uint8_t owned_by_handle = 4;  ///< an AsyncResult refers to it
 inline constexpr std::uint8_t owned_by_queue = 8;   ///< it waits in the core's queue of outcomes for the next turn
+inline constexpr std::uint8_t owned_by_parts = 16;  ///< operations of the engine's that report to it are under way
 
 enum class Consumer : std::uint8_t { none, callbacks, fields, await, detached };
 enum class Outcome : std::uint8_t { none, result, error };
