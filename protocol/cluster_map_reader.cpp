@@ -280,7 +280,8 @@ private:
     bool read_alternates(const element& from, MapNode& node, const std::string& where) {
         object networks;
         if (!get(from, networks, where, "an object")) return false;
-        for (const auto& [network, value] : networks) {
+        for (const auto& [name, value] : networks) {
+            const std::string_view network = name;  // clang 14 captures no structured binding
             if (node.alternates.size() == max_networks) return fail(where + " has too many networks");
             const auto same = [&](const MapNode::Alternate& other) { return other.network == network; };
             if (std::any_of(node.alternates.begin(), node.alternates.end(), same)) {

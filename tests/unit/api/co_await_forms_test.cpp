@@ -135,6 +135,13 @@ TEST_CASE("forms: option structs in braces, with and without names, as temporari
         co_await bucket.touch(user_key(2), {});
         auto t = co_await bucket.get_and_touch(user_key(2), 5min, {.timeout = 1s, .quiet = false});
         CHECK(t.value() == "196");
+        auto there = co_await bucket.exists(user_key(2), {.timeout = 1s});
+        CHECK(there.exists());
+        CHECK_FALSE((co_await bucket.exists(user_key(99))).exists());
+        auto locked = co_await bucket.lock(user_key(2), 15s, {.timeout = 1s, .quiet = true}).as_expected();
+        CHECK(locked.error() == errc::unsupported_operation);  // the forms run on a memcached
+        auto unlocked = co_await bucket.unlock(user_key(2), there.cas(), {.timeout = 1s}).as_expected();
+        CHECK(unlocked.error() == errc::unsupported_operation);
         co_await bucket.noop({.timeout = 1s});
         auto stats = co_await bucket.stats("", {.timeout = 1s});
         CHECK(stats.get("pid") == "7");
