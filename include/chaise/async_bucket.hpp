@@ -93,6 +93,8 @@ public:
     auto get(std::string_view key, GetOptions options = {}, Extra&&... extra) {
         return face_.wrap(handle_.get(key, options), std::forward<Extra>(extra)...);
     }
+    // A form without options: theirs would be a temporary in the frame of a coroutine that awaits.
+    auto get(std::string_view key) { return face_.wrap(handle_.get(key, GetOptions{})); }
     template <detail::FaceArgument<GetOptions> Extra>
     auto get(std::string_view key, Extra&& extra) {
         return get(key, GetOptions{}, std::forward<Extra>(extra));
@@ -114,6 +116,9 @@ public:
     auto upsert(std::string_view key, std::string_view value, UpsertOptions options = {}, Extra&&... extra) {
         return face_.wrap(handle_.store(detail::OperationKind::upsert, key, value, options),
                           std::forward<Extra>(extra)...);
+    }
+    auto upsert(std::string_view key, std::string_view value) {
+        return face_.wrap(handle_.store(detail::OperationKind::upsert, key, value, UpsertOptions{}));
     }
     template <detail::FaceArgument<UpsertOptions> Extra>
     auto upsert(std::string_view key, std::string_view value, Extra&& extra) {
