@@ -158,7 +158,7 @@ std::optional<std::string_view> take_attribute(std::string_view& message, char n
 
 bool is_scram_nonce(std::string_view nonce) noexcept {
     return !nonce.empty() &&
-           std::all_of(nonce.begin(), nonce.end(), [](char c) { return c > ' ' && c <= '~' && c != ','; });
+           std::all_of(nonce.begin(), nonce.end(), [](char c) { return c >= ' ' && c <= '~' && c != ','; });
 }
 
 std::optional<ScramServerFirst> parse_server_first(std::string_view message, std::string& why) {
