@@ -206,8 +206,8 @@ void ConversationServer::close_connections() {
     for (const auto& connection : all_) bury(*connection);
 }
 
-void ConversationServer::set_paused(bool paused) {
-    paused_ = paused;
+void ConversationServer::set_paused(bool on) {
+    paused_ = on;
     if (paused_) return;
     for (const auto& connection : all_) connection->go_on();
 }

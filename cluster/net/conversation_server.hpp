@@ -48,7 +48,7 @@ public:
     /// The streams end at once; the conversations go on a later turn. May be called from inside one.
     void close_connections();
     /// While paused connections are accepted and nothing is read, executed or sent, as by a process that is stopped.
-    void set_paused(bool paused);
+    void set_paused(bool on);
 
 private:
     class Connection;

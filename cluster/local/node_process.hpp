@@ -1,0 +1,59 @@
+#pragma once
+
+#include <chaise/iops.hpp>
+#include <chaise/transport.hpp>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "cluster/http/cluster_http.hpp"
+#include "cluster/kv/node.hpp"
+#include "cluster/net/conversation_server.hpp"
+
+namespace chaise::testing {
+
+class NodeProcess;
+
+/// Where a node is, or was when it was last alive.
+struct NodePlace {
+    Endpoint kv;
+    Endpoint http;
+    NodeProcess* process = nullptr;  ///< while it runs
+};
+
+/// What nodes have in common and what outlives their processes. Shared, because a simulated host may be started again
+/// by its world when the LocalCluster is gone.
+struct NodePlaces {
+    std::shared_ptr<ClusterState> state;
+    std::vector<NodePlace> places;
+    bool closed = false;  ///< nothing is started any more
+};
+
+/// One node's process: its copies, and the two servers in front of them.
+class NodeProcess {
+public:
+    /// Listens where `places` says; port 0: the kernel chooses, and `places` is told.
+    NodeProcess(std::shared_ptr<NodePlaces> places, NodeId id, std::unique_ptr<IOPS> iops);
+    NodeProcess(const NodeProcess&) = delete;
+    NodeProcess& operator=(const NodeProcess&) = delete;
+    ~NodeProcess() { stop(); }
+
+    /// The end of it, ahead of the destructor.
+    void stop() noexcept;
+    void set_paused(bool on);
+    void close_connections() { kv_->close_connections(); }
+    [[nodiscard]] std::size_t connections() const noexcept { return kv_->connections(); }
+    [[nodiscard]] KvNode& node() noexcept { return *node_; }
+
+private:
+    std::shared_ptr<NodePlaces> places_;
+    NodeId id_;
+    std::unique_ptr<IOPS> iops_;
+    std::unique_ptr<KvNode> node_;
+    std::optional<ClusterHttp> http_handler_;
+    std::unique_ptr<ConversationServer> kv_;
+    std::unique_ptr<ConversationServer> http_;
+};
+
+}  // namespace chaise::testing

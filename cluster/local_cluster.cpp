@@ -1,0 +1,321 @@
+#include <chaise/testing/local_cluster.hpp>
+
+#include <bit>
+#include <stdexcept>
+
+#include "cluster/local/cluster_thread.hpp"
+#include "cluster/local/node_hosts.hpp"
+#include "protocol/datatype.hpp"
+#include "protocol/snappy.hpp"
+#include "protocol/vbucket.hpp"
+
+namespace chaise::testing {
+
+namespace {
+
+constexpr std::size_t nodes_max = 64;
+
+void check(const LocalClusterOptions& options) {
+    const auto refuse = [](const char* why) { throw std::invalid_argument(std::string("LocalCluster: ") + why); };
+    if (options.nodes < 1 || options.nodes > nodes_max) refuse("nodes is 1 to 64");
+    if (options.replicas > 3) refuse("replicas is 0 to 3");
+    if (options.replicas >= options.nodes) refuse("there must be more nodes than replicas");
+    if (options.vbuckets < 1 || options.vbuckets > 1024 || !std::has_single_bit(options.vbuckets)) {
+        refuse("vbuckets is a power of two from 1 to 1024");
+    }
+    if (options.username.empty()) refuse("username is empty");
+    for (const Duration delay : {options.replication_delay, options.persistence_delay, options.config_delay}) {
+        if (delay < Duration::zero()) refuse("a delay is negative");
+    }
+}
+
+std::optional<StoredDocument> stored_document(const Document* document) {
+    if (document == nullptr || document->deleted || document->kind != Document::Kind::committed) return std::nullopt;
+    return StoredDocument{.value = document->value,
+                          .flags = document->flags,
+                          .expiry = document->expiry,
+                          .cas = document->cas,
+                          .seqno = document->seqno};
+}
+
+/// As nodes keep it: behind the id of the default collection, 0.
+std::string stored_key(std::string_view key) { return std::string(1, '\0').append(key); }
+
+}  // namespace
+
+class LocalCluster::Impl {
+public:
+    Impl(const LocalClusterOptions& options, const Endpoint& kv, const Endpoint& http) : options_(options) {
+        check(options_);
+        ClusterOptions cluster;
+        cluster.users = {{options_.username, options_.password, {}}};
+        cluster.seed = options_.seed;
+        cluster.replication_delay = options_.replication_delay;
+        cluster.persistence_delay = options_.persistence_delay;
+        cluster.config_delay = options_.config_delay;
+        places_->state = std::make_shared<ClusterState>(cluster);
+        places_->places.assign(options_.nodes, {kv, http, nullptr});
+    }
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+    ~Impl() {
+        call([&] {
+            hosts_.reset();
+            places_.reset();
+        });
+    }
+
+    /// Each node has a name of its own only where each has a host of its own.
+    void start(std::unique_ptr<NodeHosts> hosts) {
+        hosts_ = std::move(hosts);
+        for (NodePlace& place : places_->places) state().add_node(place.kv.address);
+        for (std::size_t node = 0; node < options_.nodes; ++node) hosts_->start(node);
+        if (!options_.bucket.empty()) {
+            state().create_bucket(
+                {.name = options_.bucket, .vbuckets = options_.vbuckets, .replicas = options_.replicas});
+        }
+    }
+
+    void call(const std::function<void()>& f) const {
+        if (thread_) {
+            thread_->call(f);
+        } else {
+            f();
+        }
+    }
+    template <class F>
+    [[nodiscard]] auto ask(F&& f) const {
+        std::optional<decltype(f())> answer;
+        call([&] { answer.emplace(f()); });
+        return *std::move(answer);
+    }
+    /// \throws std::out_of_range
+    void check_node(std::size_t node) const {
+        if (node >= options_.nodes) throw std::out_of_range("LocalCluster: no node " + std::to_string(node));
+    }
+    template <class F>
+    void at(std::size_t node, F&& f) const {
+        check_node(node);
+        call([&] { f(); });
+    }
+
+    [[nodiscard]] ClusterState& state() const noexcept { return *places_->state; }
+    [[nodiscard]] NodeHosts& hosts() const noexcept { return *hosts_; }
+    [[nodiscard]] NodePlaces& places() const noexcept { return *places_; }
+    [[nodiscard]] NodeProcess* process(std::size_t node) const { return places_->places.at(node).process; }
+    [[nodiscard]] const LocalClusterOptions& options() const noexcept { return options_; }
+
+    [[nodiscard]] std::string bucket_name(std::string_view bucket) const {
+        return bucket.empty() ? options_.bucket : std::string(bucket);
+    }
+    [[nodiscard]] std::shared_ptr<const BucketConfig> bucket(const std::string& name) const {
+        auto config = state().bucket_config(name);
+        if (!config) throw std::out_of_range("LocalCluster: no bucket '" + name + "'");
+        return config;
+    }
+
+    void run_on(std::unique_ptr<ClusterThread> thread) { thread_ = std::move(thread); }
+    [[nodiscard]] ClusterThread& thread() const noexcept { return *thread_; }
+
+private:
+    LocalClusterOptions options_;
+    std::unique_ptr<ClusterThread> thread_;
+    std::shared_ptr<NodePlaces> places_ = std::make_shared<NodePlaces>();
+    std::unique_ptr<NodeHosts> hosts_;
+
+    friend class LocalCluster;
+};
+
+// ---- the three ways -------------------------------------------------------------------------------------------------
+
+LocalCluster::LocalCluster(std::function<std::unique_ptr<IOPS>()> make_iops, const LocalClusterOptions& options)
+    : impl_(std::make_unique<Impl>(options, Endpoint{"127.0.0.1", 0}, Endpoint{"127.0.0.1", 0})) {
+    impl_->start(make_loop_hosts(impl_->places_, std::move(make_iops)));
+}
+
+LocalCluster::LocalCluster(SimWorld& world, const LocalClusterOptions& options)
+    : impl_(std::make_unique<Impl>(options, Endpoint{{}, 11210}, Endpoint{{}, 8091})) {
+    for (std::size_t node = 0; node < options.nodes; ++node) {
+        const std::string host = options.host_prefix + std::to_string(node + 1);
+        NodePlace& place = impl_->places().places[node];
+        place.kv.address = place.http.address = host;
+    }
+    impl_->start(make_sim_hosts(impl_->places_, world, options.host_prefix));
+}
+
+LocalCluster::LocalCluster(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+
+LocalCluster LocalCluster::on_thread(const LocalClusterOptions& options) {
+    auto impl = std::make_unique<Impl>(options, Endpoint{"127.0.0.1", 0}, Endpoint{"127.0.0.1", 0});
+    impl->run_on(std::make_unique<ClusterThread>());
+    EpollLoop& loop = impl->thread().loop();
+    impl->call([&] { impl->start(make_loop_hosts(impl->places_, [&loop] { return loop.make_iops(); })); });
+    return LocalCluster(std::move(impl));
+}
+
+LocalCluster::LocalCluster(LocalCluster&& other) noexcept = default;
+LocalCluster& LocalCluster::operator=(LocalCluster&& other) noexcept = default;
+LocalCluster::~LocalCluster() = default;
+
+// ---- how to reach it ------------------------------------------------------------------------------------------------
+
+std::string LocalCluster::connection_string(std::string_view bucket) const {
+    std::string hosts;
+    impl_->call([&] {
+        for (std::size_t node = 0; node < nodes(); ++node) {
+            if (!impl_->state().member(node)) continue;
+            if (!hosts.empty()) hosts += ',';
+            hosts += impl_->places().places[node].kv.to_string();
+        }
+    });
+    std::string text = "couchbase://" + hosts;
+    if (!bucket.empty()) text.append("/").append(bucket);
+    return text;
+}
+
+std::size_t LocalCluster::nodes() const { return impl_->options().nodes; }
+
+Endpoint LocalCluster::endpoint(std::size_t node) const {
+    impl_->check_node(node);
+    return impl_->ask([&] { return impl_->places().places[node].kv; });
+}
+
+Endpoint LocalCluster::management_endpoint(std::size_t node) const {
+    impl_->check_node(node);
+    return impl_->ask([&] { return impl_->places().places[node].http; });
+}
+
+// ---- what happens to nodes ------------------------------------------------------------------------------------------
+
+void LocalCluster::kill_node(std::size_t node) {
+    impl_->at(node, [&] { impl_->hosts().kill(node); });
+}
+void LocalCluster::restart_node(std::size_t node) {
+    impl_->at(node, [&] { impl_->hosts().start(node); });
+}
+void LocalCluster::failover(std::size_t node) {
+    impl_->at(node, [&] { impl_->state().failover(node); });
+}
+void LocalCluster::pause(std::size_t node) {
+    impl_->at(node, [&] { impl_->hosts().set_paused(node, true); });
+}
+void LocalCluster::resume(std::size_t node) {
+    impl_->at(node, [&] { impl_->hosts().set_paused(node, false); });
+}
+
+bool LocalCluster::alive(std::size_t node) const {
+    impl_->check_node(node);
+    return impl_->ask([&] { return impl_->process(node) != nullptr; });
+}
+
+bool LocalCluster::member(std::size_t node) const {
+    impl_->check_node(node);
+    return impl_->ask([&] { return impl_->state().member(node); });
+}
+
+std::size_t LocalCluster::connections(std::size_t node) const {
+    impl_->check_node(node);
+    return impl_->ask([&] {
+        NodeProcess* process = impl_->process(node);
+        return process != nullptr ? process->connections() : 0;
+    });
+}
+
+void LocalCluster::close_connections(std::size_t node) {
+    impl_->at(node, [&] {
+        if (NodeProcess* process = impl_->process(node)) process->close_connections();
+    });
+}
+
+// ---- delays ---------------------------------------------------------------------------------------------------------
+
+void LocalCluster::set_replication_delay(Duration delay) {
+    impl_->call([&] { impl_->state().set_replication_delay(delay); });
+}
+void LocalCluster::set_replication_delay(std::size_t from, std::size_t to, Duration delay) {
+    impl_->check_node(to);
+    impl_->at(from, [&] { impl_->state().set_replication_delay(from, to, delay); });
+}
+void LocalCluster::set_persistence_delay(Duration delay) {
+    impl_->call([&] { impl_->state().set_persistence_delay(delay); });
+}
+void LocalCluster::set_persistence_delay(std::size_t node, Duration delay) {
+    impl_->at(node, [&] { impl_->state().set_persistence_delay(node, delay); });
+}
+void LocalCluster::set_config_delay(std::size_t node, Duration delay) {
+    impl_->at(node, [&] { impl_->state().set_config_delay(node, delay); });
+}
+
+// ---- users and buckets ----------------------------------------------------------------------------------------------
+
+void LocalCluster::add_user(std::string_view name, std::string_view password, std::vector<std::string> buckets) {
+    impl_->call([&] {
+        impl_->state().add_user({std::string(name), std::string(password), std::move(buckets)});
+    });
+}
+void LocalCluster::remove_user(std::string_view name) {
+    impl_->call([&] { impl_->state().remove_user(name); });
+}
+void LocalCluster::create_bucket(std::string_view name, std::uint32_t replicas, std::uint32_t vbuckets) {
+    impl_->call([&] {
+        impl_->state().create_bucket({.name = std::string(name), .vbuckets = vbuckets, .replicas = replicas});
+    });
+}
+bool LocalCluster::delete_bucket(std::string_view name) {
+    return impl_->ask([&] { return impl_->state().delete_bucket(name); });
+}
+bool LocalCluster::flush_bucket(std::string_view name) {
+    return impl_->ask([&] { return impl_->state().flush_bucket(name); });
+}
+
+// ---- what the nodes have --------------------------------------------------------------------------------------------
+
+KeyPlacement LocalCluster::placement(std::string_view key, std::string_view bucket) const {
+    return impl_->ask([&] {
+        const auto config = impl_->bucket(impl_->bucket_name(bucket));
+        KeyPlacement placement;
+        placement.vbucket = protocol::vbucket_of(key, static_cast<std::uint32_t>(config->map.size()));
+        const VbucketRow& row = config->row(placement.vbucket);
+        for (std::size_t i = 0; i < row.size(); ++i) {
+            if (row[i] == no_node) continue;
+            const auto node = static_cast<std::size_t>(row[i]);
+            if (i == 0) {
+                placement.active = node;
+            } else {
+                placement.replicas.push_back(node);
+            }
+        }
+        return placement;
+    });
+}
+
+std::optional<StoredDocument> LocalCluster::stored(std::size_t node, std::string_view key,
+                                                   std::string_view bucket) const {
+    impl_->check_node(node);
+    return impl_->ask([&]() -> std::optional<StoredDocument> {
+        const std::string name = impl_->bucket_name(bucket);
+        const auto config = impl_->bucket(name);
+        NodeProcess* process = impl_->process(node);
+        if (process == nullptr) return std::nullopt;
+        const auto vbucket = protocol::vbucket_of(key, static_cast<std::uint32_t>(config->map.size()));
+        const VBucket* copy = process->node().vbucket(name, vbucket);
+        return copy != nullptr ? stored_document(copy->peek(stored_key(key))) : std::nullopt;
+    });
+}
+
+std::optional<StoredDocument> LocalCluster::persisted(std::size_t node, std::string_view key,
+                                                      std::string_view bucket) const {
+    impl_->check_node(node);
+    return impl_->ask([&]() -> std::optional<StoredDocument> {
+        const auto config = impl_->bucket(impl_->bucket_name(bucket));
+        const auto& disk = impl_->state().disk(node).buckets;
+        const auto found = disk.find(config->uuid);
+        const auto vbucket = protocol::vbucket_of(key, static_cast<std::uint32_t>(config->map.size()));
+        if (found == disk.end() || found->second.size() <= vbucket) return std::nullopt;
+        const auto& documents = found->second[vbucket].documents;
+        const auto document = documents.find(stored_key(key));
+        return document != documents.end() ? stored_document(document->second.get()) : std::nullopt;
+    });
+}
+
+}  // namespace chaise::testing

@@ -1,0 +1,167 @@
+#pragma once
+
+/// \file
+/// LocalCluster: a Couchbase cluster in the test's own process. It speaks the protocol that a real one speaks, so that
+/// any client can use it, and each node keeps its own copies, so that what is slow, lost or failed over shows as it
+/// would.
+///
+/// ```
+/// chaise::EpollLoop loop;
+/// chaise::testing::LocalCluster cluster{loop, {.nodes = 3, .replicas = 1}};
+/// chaise::AsyncBucket bucket{loop, cluster.connection_string(), {.username = "Administrator", .password = "password"}};
+/// chaise::spawn(loop, test(bucket));
+/// loop.run();
+/// ```
+///
+/// Three ways to run it:
+/// - on the test's own loop: everything happens in the turns of that loop; one thread, nothing to wait for;
+/// - in a SimWorld: each node is a host of its own ("node1", "node2", …), on virtual time, with the world's faults;
+/// - `on_thread()`: on a thread of its own, for clients that block.
+///
+/// Nodes listen on loopback at ports that the kernel chooses (in a SimWorld at the usual ports, 11210 and 8091).
+
+#include <chaise/iops.hpp>
+#include <chaise/testing/simulation.hpp>
+#include <chaise/time.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace chaise::testing {
+
+struct LocalClusterOptions {
+    std::size_t nodes = 1;        ///< 1 to 64
+    std::uint32_t replicas = 0;   ///< of each vbucket: 0 to 3, less than the nodes
+    std::uint32_t vbuckets = 64;  ///< a power of two, 1 to 1024; real clusters have 1024 (some 64 or 128)
+    std::string bucket = "default";  ///< made at the start; empty: none
+    std::string username = "Administrator";  ///< who may do everything
+    std::string password = "password";
+    /// From a write on the active copy to the moment when a replica has it.
+    Duration replication_delay = Duration::zero();
+    /// From a write to the moment when the node has it on its disk, which survives kill_node().
+    Duration persistence_delay = Duration::zero();
+    /// From a change of the cluster's map to the moment when a node believes it.
+    Duration config_delay = Duration::zero();
+    /// Of uuids and the like: the same seed gives the same cluster.
+    std::uint64_t seed = 1;
+    /// In a SimWorld: node i is the host `host_prefix` + (i + 1).
+    std::string host_prefix = "node";
+};
+
+/// A delay that never ends: replication or persistence stands still until another delay is set.
+inline constexpr Duration never = Duration::max();
+
+/// What one node keeps of a document.
+struct StoredDocument {
+    std::string value;
+    std::uint32_t flags = 0;
+    std::uint32_t expiry = 0;  ///< Unix seconds; 0: none
+    std::uint64_t cas = 0;
+    std::uint64_t seqno = 0;  ///< in its vbucket's history
+};
+
+/// The nodes that keep a key, by the present map.
+struct KeyPlacement {
+    std::uint16_t vbucket = 0;
+    std::optional<std::size_t> active;  ///< nobody after the failover of a node that had no replica
+    std::vector<std::size_t> replicas;
+};
+
+/// Nodes are named by their number, from 0. Except on_thread(), everything is called on the loop's thread.
+/// Numbers that are out of range and names of buckets that do not exist are std::out_of_range.
+class LocalCluster {
+public:
+    /// All nodes in one loop (EpollLoop, or whatever makes IOPS), which must outlive the cluster's use of it;
+    /// destroying the cluster is right also after the loop's end. \throws std::invalid_argument for options that make
+    /// no cluster, std::system_error when it cannot listen.
+    template <Loop L>
+        requires(!std::same_as<L, SimWorld>)
+    explicit LocalCluster(L& loop, const LocalClusterOptions& options = {})
+        : LocalCluster([&loop] { return std::unique_ptr<IOPS>(loop.make_iops()); }, options) {}
+    /// Each node on a host of its own, which the world's faults may hit like any other.
+    explicit LocalCluster(SimWorld& world, const LocalClusterOptions& options = {});
+    /// With a loop and a thread of its own; ready when this returns. Its functions may be called from any thread.
+    [[nodiscard]] static LocalCluster on_thread(const LocalClusterOptions& options = {});
+
+    LocalCluster(LocalCluster&& other) noexcept;
+    LocalCluster& operator=(LocalCluster&& other) noexcept;
+    /// Ends all connections; at any time, also inside a callback of a client. Ends the thread of on_thread().
+    ~LocalCluster();
+
+    // ---- how to reach it ----------------------------------------------------------------------------------------
+
+    /// "couchbase://127.0.0.1:P1,127.0.0.1:P2": the members; with the bucket's name behind it, if one is given.
+    [[nodiscard]] std::string connection_string(std::string_view bucket = {}) const;
+    [[nodiscard]] std::size_t nodes() const;
+    /// Where a node's key-value service listens, or listened when it was last alive.
+    [[nodiscard]] Endpoint endpoint(std::size_t node) const;
+    /// Its management service, HTTP.
+    [[nodiscard]] Endpoint management_endpoint(std::size_t node) const;
+
+    // ---- what happens to nodes ----------------------------------------------------------------------------------
+
+    /// The process dies: its connections end, its memory is gone, its disk stays. Maps do not change by that.
+    void kill_node(std::size_t node);
+    /// It starts again, where it was if that can be had, with what is on its disk. Nothing, if it is alive.
+    void restart_node(std::size_t node);
+    /// It is taken out of the map and replicas become active in its place; what they had not got is lost. A living one
+    /// goes on running, and answers "not my vbucket". \throws std::logic_error for the last member.
+    void failover(std::size_t node);
+    /// The node hangs: it accepts and takes bytes, and neither executes nor answers until resume().
+    void pause(std::size_t node);
+    void resume(std::size_t node);
+    [[nodiscard]] bool alive(std::size_t node) const;
+    /// Belongs to the cluster: was not failed over.
+    [[nodiscard]] bool member(std::size_t node) const;
+    /// Clients that are connected to the key-value service.
+    [[nodiscard]] std::size_t connections(std::size_t node) const;
+    /// Ends them, as a network does.
+    void close_connections(std::size_t node);
+
+    // ---- delays; a change also holds for what is under way --------------------------------------------------------
+
+    void set_replication_delay(Duration delay);
+    void set_replication_delay(std::size_t from, std::size_t to, Duration delay);
+    void set_persistence_delay(Duration delay);
+    void set_persistence_delay(std::size_t node, Duration delay);
+    void set_config_delay(std::size_t node, Duration delay);
+
+    // ---- users and buckets ----------------------------------------------------------------------------------------
+
+    /// Adds, or replaces. No buckets named: all of them.
+    void add_user(std::string_view name, std::string_view password, std::vector<std::string> buckets = {});
+    void remove_user(std::string_view name);
+    /// \throws std::invalid_argument when there is one of that name, or for settings that make no bucket.
+    void create_bucket(std::string_view name, std::uint32_t replicas = 0, std::uint32_t vbuckets = 64);
+    /// False: there was none.
+    bool delete_bucket(std::string_view name);
+    /// All its documents are gone. False: there is no such bucket.
+    bool flush_bucket(std::string_view name);
+
+    // ---- what the nodes have; an empty bucket means the one of the options ----------------------------------------
+
+    [[nodiscard]] KeyPlacement placement(std::string_view key, std::string_view bucket = {}) const;
+    /// What this node has in memory, active or replica. Nothing: no copy of the vbucket, no such document, a dead node.
+    [[nodiscard]] std::optional<StoredDocument> stored(std::size_t node, std::string_view key,
+                                                       std::string_view bucket = {}) const;
+    /// What it has on its disk, dead or alive.
+    [[nodiscard]] std::optional<StoredDocument> persisted(std::size_t node, std::string_view key,
+                                                          std::string_view bucket = {}) const;
+
+private:
+    class Impl;
+    LocalCluster(std::function<std::unique_ptr<IOPS>()> make_iops, const LocalClusterOptions& options);
+    explicit LocalCluster(std::unique_ptr<Impl> impl) noexcept;
+
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace chaise::testing

@@ -1,0 +1,346 @@
+'use strict'
+
+// The official Couchbase Node SDK (it embeds the official C++ client) against chaise-cluster.
+//
+// node test.js PATH-OF-CHAISE-CLUSTER [NODES...]      default: clusters of 1, 2 and 4 nodes
+//
+// The SDK is looked for in the working directory, where the runner installed it.
+
+const assert = require('node:assert/strict')
+const { spawn } = require('node:child_process')
+const { createRequire } = require('node:module')
+const net = require('node:net')
+const path = require('node:path')
+const couchbase = createRequire(path.join(process.cwd(), 'here.js'))('couchbase')
+
+const user = 'Administrator'
+const password = 'a pass,word=with "odd" signs'
+
+// ---- the cluster ----------------------------------------------------------------------------------------------------
+
+function startCluster(program, args) {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = new Promise((resolve) => child.on('exit', (code, signal) => resolve({ code, signal })))
+  process.on('exit', () => child.kill('SIGKILL'))
+  return new Promise((resolve, reject) => {
+    let printed = ''
+    child.on('error', reject)
+    child.on('exit', (code) => reject(new Error(`chaise-cluster ended with ${code} after printing '${printed}'`)))
+    child.stdout.on('data', (data) => {
+      printed += data
+      if (!printed.endsWith('\n')) return
+      assert.match(printed, /^couchbase:\/\/127\.0\.0\.1:\d+(,127\.0\.0\.1:\d+)*\n$/)
+      resolve({ child, ended, connectionString: printed.trim() })
+    })
+  })
+}
+
+async function stopCluster({ child, ended }) {
+  child.kill('SIGTERM')
+  assert.deepEqual(await ended, { code: 0, signal: null }, 'chaise-cluster ends well at SIGTERM')
+}
+
+// ---- the tests: each gets a collection and a prefix for its keys ------------------------------------------------------
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+const is = (type) => (error) => {
+  if (!(error instanceof type)) console.error(error)
+  return error instanceof type
+}
+
+const tests = {
+  async 'upsert and get'({ c, key }) {
+    const first = await c.upsert(key, { name: 'Ada', list: [1, 2.5, null], nested: { deep: true } })
+    const got = await c.get(key)
+    assert.deepEqual(got.content, { name: 'Ada', list: [1, 2.5, null], nested: { deep: true } })
+    assert.equal(got.cas.toString(), first.cas.toString())
+    const second = await c.upsert(key, { name: 'Grace' })
+    assert.notEqual(second.cas.toString(), first.cas.toString())
+    assert.deepEqual((await c.get(key)).content, { name: 'Grace' })
+  },
+
+  async 'values: text, bytes, numbers, empty, non-ASCII, large'({ c, key }) {
+    const values = ['text', 'Zürich ☃ 🛶', '', 0, -12.5, true, null, [], {}, Buffer.from([0, 255, 1, 128]), Buffer.alloc(0)]
+    values.push({ large: 'x'.repeat(300000) }, Buffer.alloc(1000000, 7))
+    await Promise.all(
+      values.map(async (value, i) => {
+        await c.upsert(`${key}:${i}`, value)
+        assert.deepEqual((await c.get(`${key}:${i}`)).content, value)
+      })
+    )
+    await assert.rejects(c.upsert(key, Buffer.alloc(21 * 1024 * 1024)), is(couchbase.ValueTooLargeError))
+  },
+
+  async 'values as they are: raw transcoders'({ c, key }) {
+    const binary = { transcoder: new couchbase.RawBinaryTranscoder() }
+    const string = { transcoder: new couchbase.RawStringTranscoder() }
+    const json = { transcoder: new couchbase.RawJsonTranscoder() }
+    await c.upsert(`${key}:b`, Buffer.from('\u0000raw\u00ff', 'latin1'), binary)
+    assert.deepEqual((await c.get(`${key}:b`, binary)).content, Buffer.from('\u0000raw\u00ff', 'latin1'))
+    await c.upsert(`${key}:s`, '{"not": parsed', string)
+    assert.equal((await c.get(`${key}:s`, string)).content, '{"not": parsed')
+    await c.upsert(`${key}:j`, '{"raw":1.0}', json)
+    assert.equal((await c.get(`${key}:j`, json)).content.toString(), '{"raw":1.0}')
+    assert.deepEqual((await c.get(`${key}:j`)).content, { raw: 1 })
+  },
+
+  async 'insert'({ c, key }) {
+    const { cas } = await c.insert(key, { first: 1 })
+    await assert.rejects(c.insert(key, { second: 2 }), is(couchbase.DocumentExistsError))
+    const got = await c.get(key)
+    assert.deepEqual(got.content, { first: 1 })
+    assert.equal(got.cas.toString(), cas.toString())
+  },
+
+  async 'replace'({ c, key }) {
+    await assert.rejects(c.replace(key, 1), is(couchbase.DocumentNotFoundError))
+    await c.insert(key, 1)
+    await c.replace(key, 2)
+    assert.equal((await c.get(key)).content, 2)
+  },
+
+  async 'remove'({ c, key }) {
+    await assert.rejects(c.remove(key), is(couchbase.DocumentNotFoundError))
+    await c.upsert(key, 1)
+    await c.remove(key)
+    await assert.rejects(c.get(key), is(couchbase.DocumentNotFoundError))
+    await c.insert(key, 2)
+    assert.equal((await c.get(key)).content, 2)
+  },
+
+  async 'append and prepend'({ c, key }) {
+    const string = { transcoder: new couchbase.RawStringTranscoder() }
+    await assert.rejects(c.binary().append(key, 'x'), is(couchbase.DocumentNotFoundError))
+    await c.upsert(key, 'middle', string)
+    await c.binary().append(key, Buffer.from(' end'))
+    await c.binary().prepend(key, 'begin ')
+    assert.equal((await c.get(key, string)).content, 'begin middle end')
+  },
+
+  async 'counters'({ c, key }) {
+    await assert.rejects(c.binary().increment(key, 1), is(couchbase.DocumentNotFoundError))
+    assert.equal((await c.binary().increment(key, 5, { initial: 100 })).value, 100)
+    assert.equal((await c.binary().increment(key, 5)).value, 105)
+    assert.equal((await c.binary().decrement(key, 10)).value, 95)
+    assert.equal((await c.binary().decrement(key, 1000)).value, 0, 'not below 0')
+    assert.equal((await c.get(key)).content, 0)
+    await c.upsert(`${key}:text`, 'no number')
+    await assert.rejects(c.binary().increment(`${key}:text`, 1), is(couchbase.DeltaInvalidError))
+    const many = await Promise.all(Array.from({ length: 50 }, () => c.binary().increment(key, 1)))
+    assert.deepEqual(new Set(many.map((r) => r.value)), new Set(Array.from({ length: 50 }, (_, i) => i + 1)))
+  },
+
+  async 'exists'({ c, key }) {
+    assert.equal((await c.exists(key)).exists, false)
+    const { cas } = await c.upsert(key, 1)
+    const found = await c.exists(key)
+    assert.equal(found.exists, true)
+    assert.equal(found.cas.toString(), cas.toString())
+    await c.remove(key)
+    assert.equal((await c.exists(key)).exists, false)
+  },
+
+  async 'CAS conflicts'({ c, key }) {
+    const { cas } = await c.upsert(key, 1)
+    await c.upsert(key, 2)
+    await assert.rejects(c.replace(key, 3, { cas }), is(couchbase.CasMismatchError))
+    await assert.rejects(c.remove(key, { cas }), is(couchbase.CasMismatchError))
+    const got = await c.get(key)
+    assert.equal(got.content, 2)
+    await c.replace(key, 3, { cas: got.cas })
+    const now = await c.get(key)
+    assert.equal(now.content, 3)
+    await c.remove(key, { cas: now.cas })
+    assert.equal((await c.exists(key)).exists, false)
+    // Of twenty who replace what they read, one wins.
+    const read = await c.upsert(key, 'start')
+    const all = await Promise.allSettled(Array.from({ length: 20 }, (_, i) => c.replace(key, i, { cas: read.cas })))
+    const winners = all.map((r, i) => (r.status === 'fulfilled' ? i : -1)).filter((i) => i >= 0)
+    assert.equal(winners.length, 1)
+    assert.equal((await c.get(key)).content, winners[0])
+    for (const r of all) if (r.status === 'rejected') assert.ok(is(couchbase.CasMismatchError)(r.reason))
+  },
+
+  async 'expiry, touch, getAndTouch'({ c, key, inTime }) {
+    const short = { expiry: 2 } // whole seconds: it lives between 1 s and 2 s
+    await Promise.all([
+      c.upsert(`${key}:expires`, 1, short), c.upsert(`${key}:touched`, 2, short), c.upsert(`${key}:got`, 3, short),
+      c.upsert(`${key}:will`, 4), c.upsert(`${key}:kept`, 5, short), c.upsert(`${key}:plain`, 6, short),
+      c.insert(`${key}:inserted`, 7, short), c.upsert(`${key}:replaced`, 8),
+    ])
+    const written = Date.now()
+    assert.equal((await c.get(`${key}:expires`)).content, 1)
+    await Promise.all([
+      c.touch(`${key}:touched`, 1000), c.getAndTouch(`${key}:got`, 1000).then((doc) => assert.equal(doc.content, 3)),
+      c.touch(`${key}:will`, 2), c.replace(`${key}:kept`, 50, { preserveExpiry: true }), c.replace(`${key}:plain`, 60),
+      c.replace(`${key}:replaced`, 80, short), c.binary().increment(`${key}:counter`, 1, { initial: 9, expiry: 2 }),
+    ])
+    assert.ok(Date.now() - written < 900, 'this machine is too slow for this test')
+    inTime()
+    await sleep(2200)
+    for (const name of ['expires', 'will', 'kept', 'inserted', 'replaced', 'counter']) {
+      await assert.rejects(c.get(`${key}:${name}`), is(couchbase.DocumentNotFoundError), name)
+      assert.equal((await c.exists(`${key}:${name}`)).exists, false, name)
+    }
+    for (const [name, value] of [['touched', 2], ['got', 3], ['plain', 60]]) {
+      assert.equal((await c.get(`${key}:${name}`)).content, value, name)
+    }
+    await c.insert(`${key}:expires`, 'room for another')
+    await assert.rejects(c.touch(`${key}:absent`, 10), is(couchbase.DocumentNotFoundError))
+    await assert.rejects(c.getAndTouch(`${key}:absent`, 10), is(couchbase.DocumentNotFoundError))
+  },
+
+  async 'getAndLock and unlock'({ c, key }) {
+    await c.upsert(key, 'before')
+    const locked = await c.getAndLock(key, 10)
+    assert.equal(locked.content, 'before')
+    // The SDK repeats what meets a lock until the operation's time is up.
+    const soon = { timeout: 200 }
+    const refused = [c.upsert(key, 'x', soon), c.getAndLock(key, 10, soon), c.remove(key, soon), c.touch(key, 10, soon)]
+    for (const result of await Promise.allSettled(refused)) {
+      assert.equal(result.status, 'rejected')
+      assert.ok(
+        result.reason instanceof couchbase.TimeoutError || result.reason instanceof couchbase.DocumentLockedError,
+        `${result.reason}`
+      )
+      assert.match(JSON.stringify(result.reason.context ?? result.reason.cause), /lock/i)
+    }
+    assert.equal((await c.get(key)).content, 'before')
+    const other = await c.upsert(`${key}:other`, 1)
+    await assert.rejects(c.unlock(key, other.cas, soon), is(couchbase.CasMismatchError))
+    await c.unlock(key, locked.cas)
+    await c.upsert(key, 'after')
+    assert.equal((await c.get(key)).content, 'after')
+    // A replace with the lock's CAS unlocks, too.
+    const again = await c.getAndLock(key, 10)
+    await c.replace(key, 'by the owner', { cas: again.cas })
+    await c.upsert(key, 'free')
+    await assert.rejects(c.getAndLock(`${key}:absent`, 5), is(couchbase.DocumentNotFoundError))
+    await assert.rejects(c.unlock(key, again.cas, soon), is(couchbase.DocumentNotLockedError))
+    // It ends by itself.
+    await c.getAndLock(key, 1)
+    await c.upsert(key, 'waited', { timeout: 5000 })
+    assert.equal((await c.get(key)).content, 'waited')
+  },
+
+  async 'a document that is not there: every way to ask'({ c, key }) {
+    const ways = [
+      c.get(key), c.getAndTouch(key, 1), c.getAndLock(key, 1), c.replace(key, 1), c.remove(key), c.touch(key, 1),
+      c.binary().append(key, 'x'), c.binary().prepend(key, 'x'), c.binary().increment(key, 1),
+    ]
+    for (const result of await Promise.allSettled(ways)) {
+      assert.ok(is(couchbase.DocumentNotFoundError)(result.reason))
+    }
+  },
+
+  async 'a thousand operations in flight'({ c, key }) {
+    const indices = Array.from({ length: 1000 }, (_, i) => i)
+    await Promise.all(indices.map((i) => c.upsert(`${key}:${i}`, { i, text: 'x'.repeat(i) })))
+    const got = await Promise.all(indices.map((i) => c.get(`${key}:${i}`)))
+    got.forEach((doc, i) => assert.deepEqual(doc.content, { i, text: 'x'.repeat(i) }))
+    await Promise.all(indices.map((i) => c.remove(`${key}:${i}`)))
+    const gone = await Promise.allSettled(indices.map((i) => c.get(`${key}:${i}`)))
+    assert.ok(gone.every((r) => r.reason instanceof couchbase.DocumentNotFoundError))
+  },
+
+  async 'mutation tokens'({ c, key, bucketName }) {
+    const first = (await c.upsert(key, 1)).token
+    const second = (await c.upsert(key, 2)).token
+    const [a, b] = [first, second].map((token) => JSON.parse(JSON.stringify(token)))
+    assert.equal(a.bucket_name, bucketName)
+    assert.equal(a.partition_id, b.partition_id)
+    assert.equal(a.partition_uuid, b.partition_uuid)
+    assert.notEqual(a.partition_uuid, '0')
+    assert.ok(BigInt(b.sequence_number) > BigInt(a.sequence_number))
+  },
+
+  async 'replicas'({ c, key, nodes }) {
+    await c.upsert(key, { where: 'everywhere' })
+    const all = await c.getAllReplicas(key)
+    const copies = Math.min(nodes, 2)
+    assert.equal(all.filter((doc) => !doc.isReplica).length, 1)
+    assert.equal(all.length, copies)
+    for (const doc of all) assert.deepEqual(doc.content, { where: 'everywhere' })
+    assert.deepEqual((await c.getAnyReplica(key)).content, { where: 'everywhere' })
+  },
+}
+
+// Not against the shared connection.
+async function wrongCredentials(connectionString) {
+  for (const [name, secret] of [[user, 'wrong'], ['nobody', password]]) {
+    await assert.rejects(
+      couchbase.connect(connectionString, { username: name, password: secret }),
+      is(couchbase.AuthenticationFailureError)
+    )
+  }
+}
+
+// Garbage costs whoever sends it his connection, and nobody else anything.
+async function garbage(connectionString) {
+  const port = Number(connectionString.match(/:(\d+)/g)[0].slice(1))
+  const say = (bytes) =>
+    new Promise((resolve) => {
+      const socket = net.connect(port, '127.0.0.1', () => socket.write(bytes))
+      socket.on('close', resolve)
+      socket.on('error', () => {})
+      socket.resume()
+    })
+  const huge = Buffer.alloc(24)
+  huge[0] = 0x80
+  huge.writeUInt32BE(0xffffffff, 8)
+  await Promise.all([say('GET / HTTP/1.1\r\nHost: x\r\n\r\nmore'), say(Buffer.alloc(100000, 0xee)), say(huge)])
+}
+
+async function testCluster(program, nodes) {
+  const started = Date.now()
+  const bucketName = nodes === 2 ? 'a-bucket_with.signs' : 'default'
+  const cluster = await startCluster(program, [
+    '--nodes', `${nodes}`, '--replicas', nodes > 1 ? '1' : '0', '--bucket', bucketName,
+    '--user', user, '--password', password,
+    '--vbuckets', nodes === 4 ? '64' : '1024',
+  ])
+  let failures = 0
+  const run = async (name, body) => {
+    try {
+      await body()
+    } catch (error) {
+      ++failures
+      console.error(`FAILED with ${nodes} nodes: ${name}\n`, error)
+    }
+  }
+  const connection = await couchbase.connect(cluster.connectionString, {
+    username: user, password, timeouts: { connectTimeout: 10000, kvTimeout: 10000 },
+  })
+  const c = connection.bucket(bucketName).defaultCollection()
+  await run('garbage', () => garbage(cluster.connectionString))
+  // All together, but for the start of the one that has to be quick.
+  const start = ([name, body], i) =>
+    new Promise((inTime) => {
+      const running = run(name, () => body({ c, key: `test${i}`, nodes, bucketName, inTime }))
+      ends.push(running.then(inTime))
+    })
+  const ends = []
+  const first = 'expiry, touch, getAndTouch'
+  await start([first, tests[first]], 0)
+  ends.push(run('wrong credentials', () => wrongCredentials(cluster.connectionString)))
+  Object.entries(tests).filter(([name]) => name !== first).forEach((test, i) => start(test, i + 1))
+  await Promise.all(ends)
+  await connection.close()
+  await stopCluster(cluster)
+  const total = Object.keys(tests).length + 2
+  console.log(`${nodes} nodes: ${total - failures} of ${total} tests passed in ${Date.now() - started} ms`)
+  return failures
+}
+
+async function main() {
+  const [program, ...sizes] = process.argv.slice(2)
+  if (!program) throw new Error('usage: node test.js PATH-OF-CHAISE-CLUSTER [NODES...]')
+  let failures = 0
+  for (const nodes of sizes.length ? sizes.map(Number) : [1, 2, 4]) failures += await testCluster(program, nodes)
+  if (failures) process.exitCode = 1
+}
+
+main().catch((error) => {
+  console.error(error)
+  process.exit(1)
+})

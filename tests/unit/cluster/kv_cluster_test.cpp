@@ -1,0 +1,508 @@
+// The cluster is no shared hash map: copies of their own, delays, crashes, failover, durable writes.
+
+#include "kv_fixture.hpp"
+
+#include "protocol/cluster_map.hpp"
+
+using namespace chaise;
+using namespace chaise::testing;
+using namespace std::chrono_literals;
+using protocol::DurabilityLevel;
+using protocol::ObserveState;
+
+namespace {
+
+std::string durable(KvUser& user, std::string_view key, std::string_view value, DurabilityLevel level,
+                    std::optional<std::uint16_t> timeout = std::nullopt, std::uint32_t opaque = 7) {
+    const protocol::RequestFrameInfo info[] = {protocol::RequestFrameInfo::durability(level, timeout)};
+    protocol::RequestContext context = user.to(key);
+    context.frame_infos = info;
+    context.opaque = opaque;
+    return protocol::encoded(protocol::StoreRequest{context, Opcode::set, key, value});
+}
+
+std::vector<Feature> unordered() {
+    std::vector<Feature> features = modern_features();
+    features.push_back(Feature::unordered_execution);
+    return features;
+}
+
+}  // namespace
+
+TEST_CASE("a replica shows the old value until the replication delay has passed", "[kv]") {
+    KvCluster cluster(2);
+    KvUser active(cluster, cluster.active("k"));
+    KvUser replica(cluster, cluster.replica("k"));
+    active.set("k", "old");
+    CHECK(replica.get("k", Opcode::get_replica).value() == "old");
+    cluster.state->set_replication_delay(50ms);
+    const auto token = active.set("k", "new").token();
+    active.set("k2", "x");
+    CHECK(replica.get("k", Opcode::get_replica).value() == "old");
+    cluster.world.run_for(49ms);
+    CHECK(replica.get("k", Opcode::get_replica).value() == "old");
+    const auto seqno = [&] {
+        const KvAnswer answer = replica.ask(protocol::ObserveSeqnoRequest{replica.to("k"), token.vbucket_uuid});
+        return protocol::decode_observe_seqno(answer.frame)->current_seqno;
+    };
+    CHECK(seqno() == token.seqno - 1);
+    cluster.world.run_for(1ms);
+    CHECK(replica.get("k", Opcode::get_replica).value() == "new");
+    CHECK(seqno() == token.seqno);
+
+    SECTION("per link, and what is under way follows a change") {
+        cluster.state->set_replication_delay(cluster.active("k"), cluster.replica("k"), paused);
+        active.remove("k");
+        cluster.world.run_for(1h);
+        CHECK(replica.get("k", Opcode::get_replica).value() == "new");
+        cluster.state->set_replication_delay(cluster.active("k"), cluster.replica("k"), 0ms);
+        CHECK(replica.get("k", Opcode::get_replica).status() == Status::key_enoent);
+    }
+    SECTION("each to his own") {
+        CHECK(replica.get("k").status() == Status::not_my_vbucket);
+        CHECK(active.get("k", Opcode::get_replica).status() == Status::not_my_vbucket);
+    }
+}
+
+TEST_CASE("node A answers NOT_MY_VBUCKET for B's vbucket, with the map", "[kv]") {
+    KvCluster cluster(2, {.replicas = 0});
+    KvUser wrong(cluster, 1 - cluster.active("k"));
+    for (const Opcode opcode : {Opcode::get, Opcode::get_replica, Opcode::evict_key})
+        CHECK(wrong.get("k", opcode).status() == Status::not_my_vbucket);
+    CHECK(wrong.set("k", "v").value().empty());  // deduplicated: this connection has seen the map
+
+    KvUser plain(cluster, 1 - cluster.active("k"), {Feature::xerror});
+    for (int i = 0; i < 2; ++i) {
+        const KvAnswer answer = plain.set("k", "v");
+        CHECK(answer.status() == Status::not_my_vbucket);
+        const auto map = protocol::parse_cluster_map(answer.value(), "node0").map;
+        REQUIRE(map);
+        CHECK(static_cast<std::size_t>(map->server(cluster.vbucket_of("k"))) == cluster.active("k"));
+    }
+    SECTION("a newer map is sent again") {
+        cluster.state->set_ports(0, {1, 1});
+        CHECK_FALSE(wrong.set("k", "v").value().empty());
+        CHECK(wrong.set("k", "v").value().empty());
+    }
+    SECTION("and beyond the last vbucket") {
+        CHECK(wrong.ask(protocol::GetRequest{wrong.at(64), "k"}).status() == Status::not_my_vbucket);
+    }
+    KvUser right(cluster, cluster.active("k"));
+    CHECK(right.get("k").status() == Status::key_enoent);
+}
+
+TEST_CASE("a killed node's memory is gone; what it had persisted is not", "[kv]") {
+    ClusterOptions options;
+    options.persistence_delay = 100ms;
+    KvCluster cluster(1, {.replicas = 0}, options);
+    std::uint64_t uuid = 0;
+    {
+        KvUser user(cluster, 0);
+        uuid = user.set("k", "early").token().vbucket_uuid;
+        CHECK(user.observe("k") == ObserveState::found);
+        cluster.world.run_for(100ms);
+        CHECK(user.observe("k") == ObserveState::persisted);
+        user.set("k", "late");
+        user.set("other", "late");
+        CHECK(user.observe("k") == ObserveState::found);
+        user.conversation.reset();
+    }
+    cluster.kill(0);
+    CHECK_FALSE(cluster.state->alive(0));
+    cluster.world.run_for(1s);
+    cluster.restart(0);
+    KvUser user(cluster, 0);
+    CHECK(user.get("k").value() == "early");
+    CHECK(user.get("other").status() == Status::key_enoent);
+    // Another history: tokens of the old one can tell.
+    const KvAnswer answer = user.ask(protocol::ObserveSeqnoRequest{user.to("k"), uuid});
+    const auto observed = protocol::decode_observe_seqno(answer.frame);
+    REQUIRE(observed);
+    REQUIRE(observed->failover);
+    CHECK(observed->failover->last_received_seqno == 1);
+    CHECK(observed->vbucket_uuid != uuid);
+}
+
+TEST_CASE("a killed node's ephemeral bucket is empty", "[kv]") {
+    KvCluster cluster(1, {.type = BucketType::ephemeral, .replicas = 0});
+    {
+        KvUser user(cluster, 0);
+        user.set("k", "v");
+        CHECK(user.observe("k") == ObserveState::found);
+        user.conversation.reset();
+    }
+    cluster.kill(0);
+    cluster.restart(0);
+    KvUser user(cluster, 0);
+    CHECK(user.get("k").status() == Status::key_enoent);
+}
+
+TEST_CASE("observe", "[kv]") {
+    KvCluster cluster(2);
+    KvUser user(cluster, cluster.active("k"));
+    KvUser replica(cluster, cluster.replica("k"));
+    cluster.state->set_persistence_delay(paused);
+    cluster.state->set_persistence_delay(cluster.replica("k"), 10ms);
+    cluster.state->set_replication_delay(5ms);
+    CHECK(user.observe("k") == ObserveState::not_found);
+    const auto token = user.set("k", "v").token();
+    CHECK(user.observe("k") == ObserveState::found);
+    CHECK(replica.observe("k") == ObserveState::not_found);
+    cluster.world.run_for(5ms);
+    CHECK(replica.observe("k") == ObserveState::found);
+    cluster.world.run_for(10ms);
+    CHECK(replica.observe("k") == ObserveState::persisted);
+    CHECK(user.observe("k") == ObserveState::found);
+    const auto persisted = [&](KvUser& whom) {
+        const KvAnswer answer = whom.ask(protocol::ObserveSeqnoRequest{whom.to("k"), token.vbucket_uuid});
+        return protocol::decode_observe_seqno(answer.frame)->last_persisted_seqno;
+    };
+    CHECK(persisted(user) == 0);
+    CHECK(persisted(replica) == token.seqno);
+    user.remove("k");
+    CHECK(user.observe("k") == ObserveState::logically_deleted);
+    cluster.state->set_persistence_delay(0ms);
+    CHECK(user.observe("k") == ObserveState::not_found);
+    CHECK(user.ask(protocol::ObserveSeqnoRequest{user.to("k"), 4711}).status() == Status::key_enoent);
+
+    KvCluster lone(2, {.replicas = 0});
+    KvUser elsewhere(lone, 1 - lone.active("k"));
+    const protocol::ObserveKey keys[] = {{lone.vbucket_of("k"), "k", 0}};
+    CHECK(elsewhere.ask(protocol::ObserveRequest{{}, keys}).status() == Status::not_my_vbucket);
+}
+
+TEST_CASE("sequence numbers can be waited for", "[kv]") {
+    ClusterOptions options;
+    options.persistence_delay = 20ms;
+    KvCluster cluster(1, {.replicas = 0}, options);
+    KvUser user(cluster, 0);
+    const auto token = user.set("k", "v").token();
+    CHECK(user.silent(protocol::SeqnoPersistenceRequest{user.to("k"), token.seqno}) == 0);
+    CHECK(user.silent(protocol::NoopRequest{}) == 0);  // in order
+    cluster.world.run_for(20ms);
+    CHECK(user.outlet.resumed == 1);
+    user.offer();
+    auto answers = user.take();
+    REQUIRE(answers.size() == 2);
+    CHECK(answers[0].frame.opcode == Opcode::seqno_persistence);
+    CHECK(answers[0].status() == Status::success);
+    CHECK(user.ask(protocol::SeqnoPersistenceRequest{user.to("k"), token.seqno}).status() == Status::success);
+    CHECK(user.silent(protocol::SeqnoPersistenceRequest{user.to("k"), 99}) == 0);
+    cluster.world.run_for(30s);
+    answers = user.take();
+    REQUIRE(answers.size() == 1);
+    CHECK(answers[0].status() == Status::etmpfail);
+
+    const KvAnswer all = user.ask(protocol::GetAllVbSeqnosRequest{{}, VBucketState::active, 0});
+    protocol::VbSeqnosReader reader(all.frame);
+    std::size_t count = 0;
+    while (const auto entry = reader.next()) {
+        ++count;
+        CHECK(entry->seqno == (entry->vbucket == cluster.vbucket_of("k") ? 1 : 0));
+    }
+    CHECK(count == 64);
+    const KvAnswer log = user.ask(protocol::GetFailoverLogRequest{user.to("k")});
+    CHECK(protocol::FailoverLogReader(log.frame).next()->vbucket_uuid == token.vbucket_uuid);
+}
+
+TEST_CASE("failover", "[kv]") {
+    KvCluster cluster(3, {.replicas = 2});
+    const NodeId first = cluster.active("k");
+    const NodeId replica = cluster.replica("k", 1);
+    const NodeId other = cluster.replica("k", 2);
+    std::uint64_t uuid = 0;
+    {
+        KvUser user(cluster, first);
+        uuid = user.set("k", "safe").token().vbucket_uuid;
+        user.set("k2", "x");
+        cluster.state->set_replication_delay(100ms);
+        user.set("k", "lost");
+        user.conversation.reset();
+    }
+    KvUser watcher(cluster, replica);
+    const auto before = cluster.state->bucket_config("default")->revision;
+    SECTION("of a node that died") {
+        cluster.kill(first);
+        cluster.world.run_for(1s);
+        CHECK(watcher.get("k", Opcode::get_replica).value() == "safe");
+        CHECK(watcher.get("k").status() == Status::not_my_vbucket);  // nobody decided yet
+        cluster.state->failover(first);
+        CHECK(cluster.state->bucket_config("default")->revision > before);
+        CHECK_FALSE(cluster.state->member(first));
+        CHECK(cluster.active("k") == replica);
+        CHECK(watcher.get("k").value() == "safe");
+        const KvAnswer answer = watcher.ask(protocol::ObserveSeqnoRequest{watcher.to("k"), uuid});
+        const auto observed = protocol::decode_observe_seqno(answer.frame);
+        REQUIRE((observed && observed->failover));
+        CHECK(observed->failover->old_vbucket_uuid == uuid);
+        // The other replica follows the new active.
+        cluster.state->set_replication_delay(0ms);
+        CHECK(watcher.set("k", "after").status() == Status::success);
+        KvUser third(cluster, other);
+        CHECK(third.get("k", Opcode::get_replica).value() == "after");
+        // Rows are of the same length, the lost copies are missing.
+        for (const VbucketRow& row : cluster.state->bucket_config("default")->map) {
+            CHECK(row.size() == 3);
+            CHECK(row[2] == no_node);
+            CHECK(position_of(first, row) == -1);
+        }
+        const KvAnswer map = watcher.ask(protocol::GetClusterConfigRequest{});
+        CHECK(protocol::parse_cluster_map(map.value(), "node0").map->kv.size() == 2);
+    }
+    SECTION("the copy that has most is chosen") {
+        cluster.state->set_replication_delay(first, other, 0ms);
+        cluster.kill(first);
+        cluster.state->failover(first);
+        CHECK(cluster.active("k") == other);
+        CHECK(watcher.get("k", Opcode::get_replica).value() == "safe");
+        cluster.world.run_for(100ms);  // the replica catches up with its new active
+        CHECK(watcher.get("k", Opcode::get_replica).value() == "lost");
+    }
+    SECTION("of a node that lives but does not hear of it: two believe that they are active") {
+        cluster.state->set_config_delay(first, paused);
+        cluster.state->failover(first);
+        KvUser stale(cluster, first);
+        CHECK(stale.set("k", "split").status() == Status::success);
+        cluster.world.run_for(1s);
+        CHECK(watcher.get("k").value() == "safe");
+        cluster.state->set_config_delay(first, 0ms);
+        CHECK(stale.outlet.closed);
+        CHECK(cluster.node(first).bucket_config("default") == nullptr);
+    }
+}
+
+TEST_CASE("a replica that was away catches up, and forgets what never happened", "[kv]") {
+    KvCluster cluster(2);
+    const NodeId first = cluster.active("k");
+    const NodeId second = cluster.replica("k");
+    KvUser user(cluster, first);
+    user.set("k", "1");
+    user.set("gone", "1");
+    cluster.kill(second);
+    user.set("k", "2");
+    user.set("k3", "2");
+    if (cluster.active("gone") == first) user.remove("gone");
+    cluster.state->set_replication_delay(10ms);
+    cluster.restart(second);
+    KvUser replica(cluster, second);
+    CHECK(replica.get("k", Opcode::get_replica).value() == "1");  // from its disk
+    cluster.world.run_for(10ms);
+    CHECK(replica.get("k", Opcode::get_replica).value() == "2");
+    const auto* const theirs = cluster.node(first).vbucket("default", cluster.vbucket_of("k"));
+    const auto* const ours = cluster.node(second).vbucket("default", cluster.vbucket_of("k"));
+    CHECK(ours->high_seqno() == theirs->high_seqno());
+    CHECK(ours->uuid() == theirs->uuid());
+
+    SECTION("the active loses what it had not persisted; the replica has to forget it") {
+        cluster.state->set_persistence_delay(first, paused);
+        cluster.state->set_replication_delay(0ms);
+        user.set("k", "3");
+        CHECK(replica.get("k", Opcode::get_replica).value() == "3");
+        user.conversation.reset();
+        cluster.kill(first);
+        cluster.restart(first);
+        CHECK(replica.get("k", Opcode::get_replica).value() == "2");
+        KvUser again(cluster, first);
+        CHECK(again.get("k").value() == "2");
+        again.set("k", "4");
+        CHECK(replica.get("k", Opcode::get_replica).value() == "4");
+    }
+}
+
+TEST_CASE("a vbucket moves by two maps", "[kv]") {
+    KvCluster cluster(2, {.replicas = 0});
+    const NodeId from = cluster.active("k");
+    const NodeId to = 1 - from;
+    const std::uint16_t vbucket = cluster.vbucket_of("k");
+    KvUser user(cluster, from);
+    KvUser there(cluster, to);
+    user.set("k", "v");
+    const auto map = cluster.state->bucket_config("default")->map;
+    auto next = map;
+    next[vbucket] = {static_cast<std::ptrdiff_t>(to)};
+    cluster.state->set_map("default", map, next);
+    CHECK(cluster.node(to).vbucket("default", vbucket)->state() == VBucketState::pending);
+    CHECK(there.get("k").status() == Status::not_my_vbucket);
+    user.set("k", "moving");
+    const auto parsed = protocol::parse_cluster_map(user.ask(protocol::GetClusterConfigRequest{}).value(), "node0").map;
+    REQUIRE(parsed);
+    CHECK(parsed->has_forward());
+    cluster.state->set_map("default", next);
+    CHECK(there.get("k").value() == "moving");
+    CHECK(user.get("k").status() == Status::not_my_vbucket);
+    CHECK(cluster.node(from).vbucket("default", vbucket) == nullptr);
+    CHECK_THROWS_AS(cluster.state->set_map("default", {}), std::invalid_argument);
+}
+
+TEST_CASE("a flushed bucket is empty everywhere", "[kv]") {
+    KvCluster cluster(2);
+    KvUser user(cluster, cluster.active("k"));
+    KvUser replica(cluster, cluster.replica("k"));
+    const auto token = user.set("k", "v").token();
+    CHECK(cluster.state->flush_bucket("default"));
+    CHECK(user.get("k").status() == Status::key_enoent);
+    CHECK(replica.get("k", Opcode::get_replica).status() == Status::key_enoent);
+    const auto after = user.set("k", "w").token();
+    CHECK(after.vbucket_uuid != token.vbucket_uuid);
+    CHECK(after.seqno == 1);
+    CHECK(replica.get("k", Opcode::get_replica).value() == "w");
+    user.conversation.reset();
+    cluster.kill(cluster.active("k"));
+    cluster.restart(cluster.active("k"));
+    CHECK_FALSE(cluster.state->flush_bucket("nothing"));
+}
+
+TEST_CASE("durable writes", "[kv]") {
+    ClusterOptions options;
+    options.replication_delay = 10ms;
+    options.persistence_delay = 100ms;
+    KvCluster cluster(3, {.replicas = 2}, options);
+    KvUser user(cluster, cluster.active("k"), unordered());
+    user.set("k", "old");
+    cluster.world.run_for(1s);
+    const auto finish = [&](Duration after) {
+        cluster.world.run_for(after - 1ms);
+        CHECK(user.take().empty());
+        cluster.world.run_for(1ms);
+        auto answers = user.take();
+        REQUIRE(answers.size() == 1);
+        return std::move(answers.front());
+    };
+    SECTION("a majority has it in memory") {
+        CHECK(user.send(durable(user, "k", "new", DurabilityLevel::majority)).empty());
+        CHECK(user.get("k").value() == "old");  // reads are not held up, and see nothing yet
+        CHECK(user.set("k", "x").status() == Status::sync_write_in_progress);
+        CHECK(user.lock("k").status() == Status::sync_write_in_progress);
+        const KvAnswer done = finish(10ms);
+        CHECK(done.status() == Status::success);
+        CHECK(done.frame.opaque == 7);
+        CHECK(user.get("k").value() == "new");
+        CHECK(user.get("k").frame.cas == done.frame.cas);
+        CHECK(done.token().seqno == 3);
+        CHECK(user.set("k", "x").status() == Status::success);
+    }
+    SECTION("and the active has persisted it") {
+        CHECK(user.send(durable(user, "k", "new", DurabilityLevel::majority_and_persist_to_active)).empty());
+        CHECK(finish(100ms).status() == Status::success);
+    }
+    SECTION("a majority has persisted it") {
+        CHECK(user.send(durable(user, "k", "new", DurabilityLevel::persist_to_majority)).empty());
+        CHECK(finish(110ms).status() == Status::success);
+    }
+    SECTION("not confirmed in time: who knows") {
+        cluster.state->set_replication_delay(paused);
+        CHECK(user.send(durable(user, "k", "new", DurabilityLevel::majority, 500)).empty());
+        CHECK(finish(500ms).status() == Status::sync_write_ambiguous);
+        CHECK(user.get("k").value() == "old");
+        CHECK(user.set("k", "x").status() == Status::success);
+    }
+    SECTION("in order, without unordered execution") {
+        KvUser ordered(cluster, cluster.active("k"));
+        CHECK(ordered.send(durable(ordered, "k", "new", DurabilityLevel::majority)).empty());
+        CHECK(ordered.send(protocol::encoded(protocol::GetRequest{ordered.to("k"), "k"})).empty());
+        cluster.world.run_for(10ms);
+        CHECK(ordered.outlet.resumed == 1);
+        ordered.offer();
+        const auto answers = ordered.take();
+        REQUIRE(answers.size() == 2);
+        CHECK(answers[1].value() == "new");
+    }
+    SECTION("a barrier waits") {
+        CHECK(user.send(durable(user, "k", "new", DurabilityLevel::majority)).empty());
+        CHECK(user.silent(protocol::NoopRequest{}) == 0);
+        cluster.world.run_for(10ms);
+        user.offer();
+        CHECK(user.take().size() == 2);
+    }
+    SECTION("a connection that goes takes nothing with it") {
+        CHECK(user.send(durable(user, "k", "new", DurabilityLevel::majority)).empty());
+        user.conversation.reset();
+        cluster.world.run_for(10ms);
+        KvUser next(cluster, cluster.active("k"));
+        CHECK(next.get("k").value() == "new");
+    }
+    SECTION("what was confirmed survives the active") {
+        cluster.state->set_replication_delay(cluster.active("k"), cluster.replica("k", 1), paused);
+        CHECK(user.send(durable(user, "k", "new", DurabilityLevel::majority)).empty());
+        CHECK(finish(10ms).status() == Status::success);
+        const NodeId dead = cluster.active("k");
+        const NodeId behind = cluster.replica("k", 1);
+        const NodeId ahead = cluster.replica("k", 2);
+        user.conversation.reset();
+        cluster.kill(dead);
+        cluster.state->failover(dead);
+        CHECK(cluster.active("k") == ahead);
+        KvUser next(cluster, ahead);
+        // It had the prepared write, not yet that it was decided; with the others' copies it decides.
+        CHECK(next.get("k").value() == "old");
+        CHECK(next.set("k", "x").status() == Status::sync_write_re_commit_in_progress);
+        cluster.world.run_for(10ms);
+        CHECK(next.get("k").value() == "new");
+        cluster.world.run_for(10ms);
+        KvUser other(cluster, behind);
+        CHECK(other.get("k", Opcode::get_replica).value() == "new");
+    }
+    SECTION("many at once") {
+        std::string pipeline;
+        for (std::uint32_t i = 0; i < 1000; ++i)
+            pipeline += durable(user, "k", "v", DurabilityLevel::majority, std::nullopt, i);
+        auto answers = user.send(pipeline);
+        CHECK(answers.size() == 999);
+        for (const KvAnswer& answer : answers) CHECK(answer.status() == Status::sync_write_in_progress);
+        cluster.world.run_for(10ms);
+        CHECK(user.take().size() == 1);
+    }
+}
+
+TEST_CASE("durable writes that cannot be", "[kv]") {
+    SECTION("too few nodes") {
+        KvCluster cluster(1, {.replicas = 1});
+        KvUser user(cluster, 0);
+        const auto answers = user.send(durable(user, "k", "v", DurabilityLevel::majority));
+        REQUIRE(answers.size() == 1);
+        CHECK(answers[0].status() == Status::durability_impossible);
+        CHECK(user.get("k").status() == Status::key_enoent);
+    }
+    SECTION("three replicas") {
+        KvCluster cluster(4, {.replicas = 3});
+        KvUser user(cluster, cluster.active("k"));
+        CHECK(user.send(durable(user, "k", "v", DurabilityLevel::majority))[0].status() ==
+              Status::durability_impossible);
+    }
+    SECTION("no disk") {
+        KvCluster cluster(2, {.type = BucketType::ephemeral});
+        KvUser user(cluster, cluster.active("k"));
+        CHECK(user.send(durable(user, "k", "v", DurabilityLevel::persist_to_majority))[0].status() ==
+              Status::durability_invalid_level);
+        CHECK(user.send(durable(user, "k", "v", DurabilityLevel::majority))[0].status() == Status::success);
+    }
+    SECTION("no replica: the active is the majority") {
+        KvCluster cluster(1, {.replicas = 0});
+        KvUser user(cluster, 0);
+        CHECK(user.send(durable(user, "k", "v", DurabilityLevel::persist_to_majority))[0].status() == Status::success);
+        CHECK(user.get("k").value() == "v");
+    }
+}
+
+TEST_CASE("a cluster that goes leaves nothing armed", "[kv]") {
+    SimWorld world{3};
+    {
+        auto state = std::make_shared<ClusterState>();
+        state->add_node("a");
+        state->add_node("b");
+        const auto iops_a = world.make_iops("a");
+        const auto iops_b = world.make_iops("b");
+        KvNode a(state, 0, *iops_a);
+        KvNode b(state, 1, *iops_b);
+        state->create_bucket({});
+        state->set_replication_delay(1s);
+        state->set_persistence_delay(1s);
+        KvClient client(a);
+        client.hello().login().select();
+        for (std::uint16_t vbucket = 0; vbucket < 64; ++vbucket)
+            client.send(protocol::encoded(protocol::StoreRequest{client.at(vbucket), Opcode::set, "k", "v"}));
+        CHECK(world.leaks().timers != 0);
+        CHECK_THROWS_AS(KvNode(state, 0, *iops_a), std::logic_error);
+    }
+    CHECK(world.leaks().none());
+}
