@@ -1,10 +1,11 @@
-// chaise-demo: starts a memcached on loopback, runs the examples against it, and shows what a round trip, a pipeline
-// and an error cost and look like.
+// chaise-demo: starts a local Couchbase cluster of three nodes and a memcached, runs the examples against both, and shows
+// what a round trip, a pipeline and an error cost and look like.
 
 #include "support/memcached_process.hpp"
 
 #include <chaise/chaise.hpp>
 #include <chaise/epoll.hpp>
+#include <chaise/testing/local_cluster.hpp>
 
 #include <fmt/format.h>
 
@@ -36,11 +37,21 @@ void heading(const std::string& text) {
     std::fflush(stdout);
 }
 
+/// A server, and how to get in.
+struct Place {
+    std::string connection_string;
+    std::string username{};
+    std::string password{};
+    [[nodiscard]] chaise::BucketOptions options() const { return {.username = username, .password = password}; }
+};
+
 /// Runs a program and shows its output, indented.
-bool run_example(const std::filesystem::path& program, const std::string& connection_string, const std::string& what) {
+bool run_example(const std::filesystem::path& program, const Place& place, const std::string& what) {
     heading(fmt::format("{}: {}", program.filename().string(), what));
     const Stopwatch stopwatch;
-    const std::string command = fmt::format("'{}' '{}' 2>&1", program.string(), connection_string);
+    std::string command = fmt::format("'{}' '{}'", program.string(), place.connection_string);
+    if (!place.username.empty()) command += fmt::format(" '{}' '{}'", place.username, place.password);
+    command += " 2>&1";
     FILE* pipe = popen(command.c_str(), "r");
     if (!pipe) return false;
     char line[1024];
@@ -93,31 +104,58 @@ chaise::Task<> show_errors(chaise::AsyncBucket& bucket) {
 }
 
 template <class F>
-void with_bucket(const std::string& connection_string, F body) {
+void with_bucket(const Place& place, F body) {
     chaise::EpollLoop loop;
-    chaise::AsyncBucket bucket(loop, connection_string);
+    chaise::AsyncBucket bucket(loop, place.connection_string, place.options());
     chaise::spawn(loop, body(bucket));
     loop.run();
+}
+
+/// Which node of the cluster each document went to.
+void show_places(const chaise::testing::LocalCluster& cluster) {
+    for (const char* key : {"user::42", "visits", "hello_callback", "hello_task::1", "hello_task::2", "demo"}) {
+        const auto place = cluster.placement(key);
+        fmt::print("   {:<16} vbucket {:>2}", key, place.vbucket);
+        if (place.active) fmt::print(", active on {}", cluster.endpoint(*place.active).to_string());
+        for (const std::size_t node : place.replicas) {
+            fmt::print(", replica on {}{}", cluster.endpoint(node).to_string(),
+                       cluster.stored(node, key) ? "" : " (not there yet)");
+        }
+        fmt::print("\n");
+    }
+}
+
+bool show(const Place& place) {
+    const std::filesystem::path here = std::filesystem::canonical("/proc/self/exe").parent_path();
+    bool fine = run_example(here / "hello_callback", place, "callback and errback on chaise's epoll loop");
+    fine &= run_example(here / "hello_task", place, "chaise::Task, two operations at once, errors");
+    if (std::filesystem::exists(here / "hello_await")) {
+        fine &= run_example(here / "hello_await", place, "co_await in asio::awaitable");
+    }
+    heading("what it costs (256-byte value, this machine, client and server on it)");
+    with_bucket(place, show_costs);
+    heading("what an error says");
+    with_bucket(place, show_errors);
+    return fine;
 }
 
 }  // namespace
 
 int main(int, char** argv) {
     try {
-        const chaise::testing::MemcachedProcess server({.arguments = {"-R", "1000"}});
-        const std::string& where = server.connection_string();
-        fmt::print("memcached runs at {} (pid {})\n", where, server.pid());
-
-        const std::filesystem::path here = std::filesystem::canonical("/proc/self/exe").parent_path();
-        bool fine = run_example(here / "hello_callback", where, "callback and errback on chaise's epoll loop");
-        fine &= run_example(here / "hello_task", where, "chaise::Task, two operations at once, errors");
-        if (std::filesystem::exists(here / "hello_await")) {
-            fine &= run_example(here / "hello_await", where, "co_await in asio::awaitable");
+        bool fine = true;
+        {
+            const Stopwatch starting;
+            const auto cluster = chaise::testing::LocalCluster::on_thread({.nodes = 3, .replicas = 1});
+            fmt::print("A Couchbase cluster of three nodes runs at {}\n(in this process, on a thread of its own; {:.1f} ms)\n",
+                       cluster.connection_string(), starting.elapsed().count() / 1000);
+            fine &= show({cluster.connection_string(), "Administrator", "password"});
+            heading("where the keys went: 64 vbuckets, one replica");
+            show_places(cluster);
         }
-        heading("what it costs (256-byte value, this machine, client and server on it)");
-        with_bucket(where, show_costs);
-        heading("what an error says");
-        with_bucket(where, show_errors);
+        const chaise::testing::MemcachedProcess server({.arguments = {"-R", "1000"}});
+        fmt::print("\nThe same on memcached, at {} (pid {})\n", server.connection_string(), server.pid());
+        fine &= show({server.connection_string()});
         fmt::print("\n{}\n", fine ? "All of it worked." : "Something above failed.");
         return fine ? 0 : 1;
     } catch (const std::exception& error) {

@@ -1,6 +1,7 @@
 // co_await in a service that runs on Asio.
 //
 //   hello_await memcached://127.0.0.1:11211
+//   hello_await couchbase://127.0.0.1 Administrator password
 
 #include <chaise/asio.hpp>
 
@@ -29,7 +30,12 @@ static asio::awaitable<void> hello(chaise::AsioBucket& bucket) {
 int main(int argc, char** argv) {
     asio::io_context io{1};  // one thread: no strand is needed
     try {
-        chaise::AsioBucket bucket(io, argc > 1 ? argv[1] : "memcached://127.0.0.1:11211");
+        chaise::BucketOptions options;
+        if (argc > 3) {
+            options.username = argv[2];
+            options.password = argv[3];
+        }
+        chaise::AsioBucket bucket(io, argc > 1 ? argv[1] : "memcached://127.0.0.1:11211", options);
         asio::co_spawn(io, hello(bucket), [](std::exception_ptr error) {
             if (error) std::rethrow_exception(error);
         });

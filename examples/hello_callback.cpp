@@ -1,6 +1,7 @@
 // Callbacks on chaise's own epoll loop: what integrates into any event loop.
 //
 //   hello_callback memcached://127.0.0.1:11211
+//   hello_callback couchbase://127.0.0.1 Administrator password
 
 #include <chaise/chaise.hpp>
 #include <chaise/epoll.hpp>
@@ -10,7 +11,8 @@
 
 class Hello {
 public:
-    Hello(chaise::EpollLoop& loop, std::string_view where) : loop_(loop), bucket_(loop, where) {}
+    Hello(chaise::EpollLoop& loop, std::string_view where, const chaise::BucketOptions& options)
+        : loop_(loop), bucket_(loop, where, options) {}
 
     void start() {
         bucket_.upsert("hello_callback", "world")
@@ -43,8 +45,13 @@ private:
 
 int main(int argc, char** argv) {
     try {
+        chaise::BucketOptions options;
+        if (argc > 3) {
+            options.username = argv[2];
+            options.password = argv[3];
+        }
         chaise::EpollLoop loop;
-        Hello hello(loop, argc > 1 ? argv[1] : "memcached://127.0.0.1:11211");
+        Hello hello(loop, argc > 1 ? argv[1] : "memcached://127.0.0.1:11211", options);
         hello.start();
         loop.run();
         return hello.failed() ? 1 : 0;

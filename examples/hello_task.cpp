@@ -1,6 +1,7 @@
 // chaise::Task on chaise's own epoll loop: two operations started, then awaited.
 //
 //   hello_task memcached://127.0.0.1:11211
+//   hello_task couchbase://127.0.0.1 Administrator password
 
 #include <chaise/chaise.hpp>
 #include <chaise/epoll.hpp>
@@ -25,8 +26,9 @@ static chaise::Task<> hello(chaise::AsyncBucket& bucket) {
     if (!missing) std::cout << "as_expected: " << missing.error().message() << '\n';
 
     // ... and as an exception of its class.
+    co_await bucket.upsert("hello_task::1", "changed meanwhile");
     try {
-        co_await bucket.replace("hello_task::2", "three", {.cas = one.cas()});
+        co_await bucket.replace("hello_task::1", "two", {.cas = one.cas()});
     } catch (const chaise::KeyExistsError& error) {
         std::cout << "KeyExistsError: " << error.what() << '\n';
     }
@@ -35,8 +37,13 @@ static chaise::Task<> hello(chaise::AsyncBucket& bucket) {
 int main(int argc, char** argv) {
     const std::string_view where = argc > 1 ? argv[1] : "memcached://127.0.0.1:11211";
     try {
+        chaise::BucketOptions options;
+        if (argc > 3) {
+            options.username = argv[2];
+            options.password = argv[3];
+        }
         chaise::EpollLoop loop;
-        chaise::AsyncBucket bucket(loop, where);
+        chaise::AsyncBucket bucket(loop, where, options);
         chaise::spawn(loop, hello(bucket));
         loop.run();
     } catch (const std::exception& error) {
