@@ -108,9 +108,9 @@ TEST_CASE("fuzz", "[kv][hostile]") {
         ClusterOptions options;
         if (random.below(2) != 0) options.replication_delay = 1ms;
         KvCluster cluster(2, {.vbuckets = 4, .replicas = 1}, options);
-        KvUser user(cluster, 0);
+        auto user = std::make_unique<KvUser>(cluster, 0);
         std::vector<std::string> corpus;
-        const protocol::RequestContext context = user.at(static_cast<std::uint16_t>(random.below(4)));
+        const protocol::RequestContext context = user->at(static_cast<std::uint16_t>(random.below(4)));
         const protocol::RequestFrameInfo infos[] = {
             protocol::RequestFrameInfo::durability(protocol::DurabilityLevel::majority, 100),
             protocol::RequestFrameInfo::preserve_ttl()};
@@ -138,21 +138,25 @@ TEST_CASE("fuzz", "[kv][hostile]") {
         corpus.push_back(protocol::encoded(protocol::SaslAuthRequest{{}, "SCRAM-SHA1", "n,,n=Administrator,r=abcd"}));
         corpus.push_back(protocol::encoded(protocol::HelloRequest{.agent = "f", .features = modern_features()}));
         std::uint64_t frames = 0;
-        for (int i = 0; i < 200 && !user.outlet.closed; ++i) {
+        for (int i = 0; i < 200; ++i) {
+            // A length that was changed makes it wait for more; a client would hang up then, too.
+            if (user->outlet.closed || user->input.size() > 300) user = std::make_unique<KvUser>(cluster, 0);
             std::string bytes = corpus[random.below(corpus.size())];
             const std::uint64_t changes = random.below(4);
-            for (std::uint64_t change = 0; change < changes; ++change)
-                bytes[random.below(bytes.size())] = static_cast<char>(random());
+            for (std::uint64_t change = 0; change < changes; ++change) {
+                // The first byte decides most, and is left alone mostly.
+                const std::uint64_t first = random.below(8) == 0 ? 0 : 1;
+                bytes[random.between(first, bytes.size() - 1)] = static_cast<char>(random());
+            }
             if (random.below(40) == 0) bytes.resize(random.below(bytes.size()));
             if (random.below(200) == 0)
                 for (char& byte : bytes) byte = static_cast<char>(random());
-            frames += user.send(bytes).size();
+            frames += user->send(bytes).size();
             if (random.below(8) == 0) cluster.world.run_for(1ms);
-            user.offer();
-            if (user.input.size() > 4096) break;  // a length was changed: it waits for more
+            user->offer();
         }
-        CHECK(frames > 0);
-        user.conversation.reset();
+        CHECK(frames > 20);
+        user.reset();
         cluster.world.run_for(60s);
         KvUser bystander(cluster, cluster.active("fine"));
         CHECK(bystander.set("fine", "v").status() == Status::success);

@@ -111,7 +111,7 @@ TEST_CASE("the error map", "[kv]") {
     KvCluster cluster;
     KvClient client(cluster.node(0));
     client.hello();
-    for (const std::uint16_t version : {1, 2, 3}) {
+    for (std::uint16_t version = 1; version <= 3; ++version) {
         const KvAnswer answer = client.ask(protocol::GetErrorMapRequest{.version = version});
         const auto map = protocol::decode_error_map(answer.value());
         REQUIRE(map);
