@@ -11,6 +11,9 @@ namespace chaise::detail {
 
 namespace {
 
+/// Another node is asked for the map when the one asked has been silent for so long.
+constexpr Duration config_patience = std::chrono::milliseconds(500);
+
 void log_unobserved(const Error& error) {
     const std::string line = "chaise: nobody heard of an error: " + error.message() + "\n";
     std::fputs(line.c_str(), stderr);
@@ -203,6 +206,12 @@ void Core::expire(Slot& slot) {
     if (!begun && !(line && line->ready())) message = router_.why_waiting(line);
     Error error =
         make_error(slot, begun ? errc::timeout_after_send : errc::timeout_before_send, std::move(message), begun);
+    if (const Router::Failure& worst = router_.worst(); slot.kind == OperationKind::connect && worst.code != errc::success) {
+        // Some seeds have not answered yet; what the others said tells more.
+        ErrorContext context = make_error(slot, worst.code, worst.message, false).context();
+        context.node = worst.node;
+        error = Error(worst.code, std::move(context));
+    }
     deadlines_.remove(slot);
     withdraw(slot);
     deliver_error(slot, error);
@@ -354,12 +363,14 @@ void Core::ask_for_config(Session& session, const std::optional<protocol::Config
     slot.owners = owned_by_user;  // without a handle; the target is its one consumer
     slot.consumer = Consumer::callbacks;
     slot.context = &router_;
-    slot.target = [](Slot& asked, void*, Error*) {
-        static_cast<Router*>(asked.context)->refreshed();
+    slot.target = [](Slot& asked, void* result, Error*) {
+        auto* router = static_cast<Router*>(asked.context);
         unowned(asked);
+        router->refreshed(result != nullptr);
     };
     protocol::GetClusterConfigRequest request{.known = known};
-    submit_to(session, slot, std::nullopt, {}, request);
+    // A late answer is taken all the same.
+    submit_to(session, slot, std::min(settings_.operation_timeout, config_patience), {}, request);
 }
 
 void Core::report_unobserved(const Error& error) {

@@ -56,7 +56,7 @@ template <class Request>
 void Core::submit_to_wait(Line& line, Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
                           Request request) {
     if (closed_) return reject(slot, errc::shutdown, key, "the bucket is closed");
-    put_in_line(line, slot, timeout, key, request);
+    if (put_in_line(line, slot, timeout, key, request)) router_.joined(line);
     if (!dispatching_) clock_read_ = false;  // no turn need follow that would read it anew
 }
 

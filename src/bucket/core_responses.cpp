@@ -103,7 +103,7 @@ Error Core::make_error(const Slot& slot, errc code, std::string message, bool ma
     context.key = key_of(slot);
     if (slot.line) context.node = slot.line->name();
     context.server_text = server_text;
-    context.opaque = slot.opaque;
+    if (slot.block) context.opaque = slot.opaque;  // there is a request
     context.status = status;
     context.time_spent = now() - slot.started;
     context.retries = slot.retries;

@@ -153,9 +153,19 @@ void Session::on_timer() {
         case State::backoff:
             return start();
         case State::resolving:
+            return attempt_failed(errc::timeout_before_send,
+                                  fmt::format("cannot resolve \"{}\" within connect_timeout", endpoint_.host));
         case State::connecting:
-        case State::bootstrapping:
             return attempt_failed(errc::timeout_before_send, "no connection within connect_timeout");
+        case State::bootstrapping:
+            return attempt_failed(errc::timeout_before_send,
+                                  "connected, but the server did not answer within connect_timeout");
+        case State::ready:  // draining
+            // While somebody waits for an answer it may come; to those that nobody waits for it need not.
+            for (const Slot* slot = pipeline_.first(); slot; slot = slot->next) {
+                if (wanted(*slot)) return drain();
+            }
+            return connection_lost("the node left the cluster");
         default:
             return;
     }
@@ -186,23 +196,30 @@ void Session::drop_connection() noexcept {
 
 // ---- a connection lost --------------------------------------------------------------------------------------------
 
-void Session::connection_lost(std::string_view reason) {
+void Session::drain() {
+    draining_ = true;
+    if (state_ == State::ready) {
+        core_.iops().schedule(*timer_, std::chrono::ceil<std::chrono::microseconds>(core_.settings().operation_timeout));
+    }
+}
+
+void Session::connection_lost(std::string_view reason, errc code) {
     if (state_ == State::bootstrapping) {
         const auto* couchbase = std::get_if<CouchbaseBootstrap>(&bootstrap_);
-        return attempt_failed(errc::not_connected, couchbase ? couchbase->reason_of_loss(reason, receive_.unparsed())
+        return attempt_failed(code, couchbase ? couchbase->reason_of_loss(reason, receive_.unparsed())
                                                              : std::string(reason));
     }
     if (state_ != State::ready) return;
     backoff_.connection_held(core_.now() - ready_since_);
     drop_connection();
-    last_failure_ = reason;
+    last_failure_ = code == errc::protocol_error ? "protocol error: " : "";
+    last_failure_ += reason;
     // What had been sent may have been executed: only what does no harm twice goes again.
     for (Slot* slot = pipeline_.first(); slot && pipeline_.begun(*slot);) {
         Slot* next = slot->next;
         const bool sent = pipeline_.sent(*slot);
-        const bool wanted = (slot->owners & (owned_by_user | owned_by_queue)) == owned_by_user;
         core_.free_accumulator(*slot);
-        if (!wanted) {
+        if (!wanted(*slot)) {
             pipeline_.remove(*slot);
             unowned(*slot);
         } else if (sent && !slot->idempotent) {
@@ -296,7 +313,7 @@ void Session::resume() {
     using protocol::Magic;
     if (frame.magic != Magic::client_response && frame.magic != Magic::alt_client_response) [[unlikely]] {
         if (frame.magic == Magic::server_request) return on_server_request(frame);
-        return connection_lost("protocol error: the server sent a request");
+        return connection_lost("the server sent a request", errc::protocol_error);
     }
     if (state_ != State::ready) [[unlikely]]
         return on_bootstrap_frame(frame);
@@ -304,7 +321,7 @@ void Session::resume() {
     if (!slot || slot->line != this || (slot->owners & owned_by_wire) == 0 || !pipeline_.sent(*slot)) [[unlikely]]
         return;  // nobody's: skipped
     if (static_cast<std::uint8_t>(frame.opcode) != slot->opcode) [[unlikely]] {
-        return connection_lost("protocol error: the response is to another operation than the request");
+        return connection_lost("the response is to another operation than the request", errc::protocol_error);
     }
     core_.respond(*slot, frame, receive_.buffer());
 }
@@ -326,7 +343,7 @@ void Session::parse() {
             const protocol::ParseResult parsed = protocol::parse_frame(receive_.unparsed(), frame);
             if (parsed.status != protocol::ParseStatus::complete) [[unlikely]] {
                 if (parsed.status == protocol::ParseStatus::error) {
-                    return connection_lost(fmt::format("protocol error: {}", protocol::name(parsed.error)));
+                    return connection_lost(protocol::name(parsed.error), errc::protocol_error);
                 }
                 wanted_frame_ = parsed.size;
                 return;

@@ -42,6 +42,9 @@ public:
     [[nodiscard]] std::uint16_t port() const noexcept { return endpoint_.port; }
     [[nodiscard]] bool seed() const noexcept { return seed_; }
     [[nodiscard]] bool closed() const noexcept { return state_ == State::closed; }
+    /// Not started, or a seed whose attempt failed.
+    [[nodiscard]] bool idle() const noexcept { return state_ == State::idle; }
+    [[nodiscard]] bool draining() const noexcept { return draining_; }
     [[nodiscard]] bool granted(protocol::Feature feature) const noexcept { return features_.contains(feature); }
     /// What the node's error map says of a status; null if nothing.
     [[nodiscard]] const protocol::ErrorMap::Entry* describe(protocol::Status status) const noexcept {
@@ -50,7 +53,7 @@ public:
     /// A seed that turned out to be a node of the map.
     void become_node() noexcept { seed_ = false; }
     /// It is in the map no more: what it was sent may still be answered, then it closes.
-    void drain() noexcept { draining_ = true; }
+    void drain();
     /// What the bootstrap gave is of no use.
     void give_up(errc code, std::string reason) { attempt_failed(code, std::move(reason)); }
 
@@ -94,7 +97,8 @@ private:
     void become_ready();
     /// This attempt is over; another follows after a while.
     void attempt_failed(errc code, std::string reason);
-    void connection_lost(std::string_view reason);
+    /// `code`: why the attempt failed, if it was not ready yet.
+    void connection_lost(std::string_view reason, errc code = errc::not_connected);
     void drop_connection() noexcept;
     void retry_later();
     void stop_timer() noexcept;

@@ -43,6 +43,10 @@ int weight(errc code) noexcept {
     }
 }
 
+void set_vbucket(Slot& slot, std::uint16_t vbucket) noexcept {
+    protocol::store_be16(slot.block->data() + slot.offset + 6, vbucket);
+}
+
 }  // namespace
 
 Router::Router(Core& core)
@@ -101,9 +105,11 @@ std::string Router::why_waiting(const Line* line) const {
     if (!line) line = otherwise_;
     if (line == &waiting_ && has_map()) return "no node of the cluster takes it";
     if (!line->last_failure().empty()) return "not connected, last attempt: " + line->last_failure();
-    std::string hosts;
-    for (const HostSpec& host : core_.settings().connection.hosts) hosts += (hosts.empty() ? "" : ", ") + host.host;
-    return "not connected yet to " + (line->name().empty() ? hosts : line->name());
+    std::string hosts = line->name();
+    for (const auto& seed : seeds_) hosts += (hosts.empty() ? "" : ", ") + seed->name();
+    std::string words = "not connected yet to " + hosts;
+    if (worst_.code != errc::success) words += "; " + worst_.node + ": " + worst_.message;
+    return words;
 }
 
 void Router::fail_all(errc code, const std::string& message) {
@@ -166,7 +172,9 @@ void Router::on_seed_timer() {
 }
 
 void Router::seed_failed(Session& session, errc code, const std::string& message) {
-    if (weight(code) > weight(worst_.code)) worst_ = {code, message, session.name()};
+    Failure failure{code, message, session.name()};
+    if (weight(code) > weight(worst_.code)) std::swap(failure, worst_);
+    if (failure.code != errc::success) worst_.message += fmt::format("; {}: {}", failure.node, failure.message);
     --seeds_trying_;
     if (next_seed_ < seeds_.size()) return start_seed();
     if (seeds_trying_ == 0) round_failed();
@@ -206,7 +214,10 @@ void Router::apply(Session& source) {
     retry_step_ = 0;
 
     std::vector<std::unique_ptr<Session>> before = std::exchange(nodes_, {});
-    for (auto& seed : std::exchange(seeds_, {})) before.push_back(std::move(seed));
+    for (auto& seed : std::exchange(seeds_, {})) {
+        // Of two seeds that name one node the connected one is kept.
+        before.insert(seed.get() == &source ? before.begin() : before.end(), std::move(seed));
+    }
     std::vector<Session*> fresh;
     for (const protocol::Endpoint& endpoint : tracker_.servers()) {
         std::unique_ptr<Session>& node = nodes_.emplace_back();
@@ -214,9 +225,10 @@ void Router::apply(Session& source) {
         const auto known = std::find_if(before.begin(), before.end(), [&](const auto& session) {
             return session && session->host() == endpoint.host && session->port() == endpoint.port;
         });
-        if (known != before.end() && (!(*known)->seed() || known->get() == &source)) {
+        if (known != before.end()) {
             node = std::move(*known);
             node->become_node();
+            if (node->idle()) fresh.push_back(node.get());
         } else {
             node = std::make_unique<Session>(core_, endpoint, false);
             fresh.push_back(node.get());
@@ -231,6 +243,9 @@ void Router::apply(Session& source) {
     }
     for (auto& session : before) {
         if (session) retire(std::move(session));
+    }
+    for (auto& session : nodes_) {
+        if (session) reroute_unsent(*session);
     }
     for (Session* session : fresh) start_session(*session);
     reroute_waiting();
@@ -247,6 +262,22 @@ void Router::retire(std::unique_ptr<Session> session) {
     retired_.push_back(std::move(session));
 }
 
+/// Vbuckets have moved away from a node that stays; it may be one that cannot be reached any more.
+void Router::reroute_unsent(Session& session) {
+    for (Slot* slot = session.pipeline().first(); slot;) {
+        Slot* next = slot->next;
+        if (!session.pipeline().begun(*slot) && !Core::key_of(*slot).empty()) {
+            const Route to = route_of(*slot);
+            if (&to.line != &session) {
+                move(*slot, to);
+            } else {
+                set_vbucket(*slot, to.vbucket);  // a bucket made anew may have another number of them
+            }
+        }
+        slot = next;
+    }
+}
+
 void Router::bury() noexcept {
     std::erase_if(retired_, [](const std::unique_ptr<Session>& session) {
         if (session->pipeline().first() && !session->closed()) return false;
@@ -256,6 +287,7 @@ void Router::bury() noexcept {
 }
 
 void Router::session_failed(Session& session, errc code, const std::string& message) {
+    if (session.draining()) return;
     if (session.seed()) return seed_failed(session, code, message);
     if (code == errc::authentication_failure) core_.fail_all(session, code, message);
     if (!has_map()) return core_.connecting_failed(code, message, session.name());
@@ -269,11 +301,15 @@ void Router::session_lost(Session& session) {
 void Router::on_push(Session& session, const protocol::Frame& frame) {
     if (!has_map()) return;
     const auto push = protocol::decode_config_push(frame);
-    if (!push) return;
-    if (push->config.empty()) {
-        if (tracker_.is_news(push->revision)) refresh();
-    } else {
+    if (!push || (!push->bucket.empty() && push->bucket != core_.settings().bucket)) return;
+    if (!push->config.empty()) {
         offer(session, push->config);
+    } else if (tracker_.is_news(push->revision)) {
+        if (refreshing_) {
+            refresh_again_ = true;
+        } else {
+            ask(session);
+        }
     }
 }
 
@@ -291,7 +327,7 @@ void Router::move(Slot& slot, Route to) {
         return core_.fail_later(slot, std::move(error));
     }
     slot.line = &to.line;
-    protocol::store_be16(slot.block->data() + slot.offset + 6, to.vbucket);
+    set_vbucket(slot, to.vbucket);
     if (to.line.ready()) core_.mark_dirty(static_cast<Session&>(to.line));
     if (&to.line == &waiting_) wait_for_news();
 }
@@ -299,15 +335,16 @@ void Router::move(Slot& slot, Route to) {
 void Router::reroute(Slot& slot) { move(slot, route_of(slot)); }
 
 void Router::not_mine(Slot& slot, const protocol::Frame& frame) {
-    Line* const session = slot.line;
-    if (!frame.value.empty()) offer(static_cast<Session&>(*session), frame.value);
+    const Line* const from = slot.line;
+    const bool news = !frame.value.empty() && offer(static_cast<Session&>(*slot.line), frame.value).empty();
     ++slot.retries;
     const Route next = route_of(slot);
-    if (&next.line != session) return move(slot, next);
-    // The map has nothing newer to say: to the node that will have the vbucket, or later.
     const std::int16_t forward = tracker_.current()->forward_server(next.vbucket);
-    Session* other = forward >= 0 ? nodes_[static_cast<std::size_t>(forward)].get() : nullptr;
-    move(slot, {other && other != session ? static_cast<Line&>(*other) : waiting_, next.vbucket});
+    Session* const heir = forward >= 0 ? nodes_[static_cast<std::size_t>(forward)].get() : nullptr;
+    // The heir has been asked already, after the owner: not to and fro between them without a pause.
+    if (&next.line != from && (news || from != heir)) return move(slot, next);
+    // The map has nothing newer to say: to the node that will have the vbucket, or later.
+    move(slot, {heir && heir != from && heir->ready() ? static_cast<Line&>(*heir) : waiting_, next.vbucket});
 }
 
 void Router::reroute_waiting() {
@@ -322,26 +359,44 @@ void Router::reroute_waiting() {
 
 void Router::wait_for_news() {
     if (!has_map() || retry_timer_->active()) return;
+    // After a while in which nothing had to wait it is another story.
+    if (core_.now() - last_retry_ > retry_delays.back()) retry_step_ = 0;
     core_.iops().schedule(*retry_timer_, retry_delays[std::min(retry_step_++, retry_delays.size() - 1)]);
 }
 
 void Router::on_retry_timer() {
     Core::Dispatch dispatch(core_);
+    last_retry_ = core_.now();
     if (waiting_.pipeline().size() == 0) return;
-    refresh();
+    if (!refreshing_) refresh();
     reroute_waiting();
 }
 
 void Router::refresh(const Session* not_this) {
-    if (refreshing_ || core_.closed()) return;
+    if (core_.closed()) return;
+    if (refreshing_) {
+        refresh_again_ = true;
+        return;
+    }
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
         Session* session = nodes_[next_refresh_++ % nodes_.size()].get();
         if (!session || session == not_this || !session->ready()) continue;
-        const bool may_tell = session->granted(protocol::Feature::get_cluster_config_with_known_version);
-        refreshing_ = true;
-        core_.ask_for_config(*session, may_tell ? revision() : std::nullopt);
-        return;
+        return ask(*session);
     }
+}
+
+void Router::ask(Session& session) {
+    const bool may_tell = session.granted(protocol::Feature::get_cluster_config_with_known_version);
+    refreshing_ = true;
+    core_.ask_for_config(session, may_tell ? revision() : std::nullopt);
+}
+
+void Router::refreshed(bool answered) {
+    refreshing_ = false;
+    refreshes_failed_ = answered ? 0 : refreshes_failed_ + 1;
+    // Whom it was asked may be dead: another may know. But not for ever.
+    const bool another = !answered && refreshes_failed_ < nodes_.size();
+    if (std::exchange(refresh_again_, false) || another) refresh();
 }
 
 }  // namespace chaise::detail

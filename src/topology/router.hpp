@@ -54,8 +54,20 @@ public:
     }
     /// Where a request that concerns no key goes: to a node that is connected, if there is one.
     [[nodiscard]] Line& any() noexcept;
+    /// A request was put into the line, which is not ready.
+    void joined(const Line& line) {
+        if (&line == &waiting_) wait_for_news();
+    }
     /// Why a request in the line was not sent, in words; null: why connect() has no outcome.
     [[nodiscard]] std::string why_waiting(const Line* line) const;
+    /// How an attempt to open the cluster went wrong.
+    struct Failure {
+        errc code = errc::success;
+        std::string message;
+        std::string node;
+    };
+    /// What the seeds tried so far in this round came to.
+    [[nodiscard]] const Failure& worst() const noexcept { return worst_; }
     /// Of the map in force.
     [[nodiscard]] std::optional<protocol::ConfigRevision> revision() const noexcept {
         return has_map() ? tracker_.current()->revision() : std::nullopt;
@@ -87,18 +99,11 @@ public:
     void reroute(Slot& slot);
     /// The answer to the router's own question.
     void on_config(Session& session, std::string_view config) { offer(session, config); }
-    void refreshed() noexcept { refreshing_ = false; }
+    void refreshed(bool answered);
     /// At the end of a dispatch: sessions that nothing is left of.
     void bury() noexcept;
 
 private:
-    /// How an attempt to open the cluster went wrong.
-    struct Failure {
-        errc code = errc::success;
-        std::string message;
-        std::string node;
-    };
-
     // Seeds, while there is no map.
     void start_round();
     void start_seed();
@@ -110,6 +115,7 @@ private:
     std::string offer(Session& session, std::string_view config);
     void apply(Session& source);
     void retire(std::unique_ptr<Session> session);
+    void reroute_unsent(Session& session);
     void start_session(Session& session);
 
     [[nodiscard]] Route route_of(const Slot& slot) noexcept;
@@ -117,7 +123,9 @@ private:
     void reroute_waiting();
     void wait_for_news();
     void on_retry_timer();
+    /// Asks a node for the map, unless one is being asked: then another is asked afterwards.
     void refresh(const Session* not_this = nullptr);
+    void ask(Session& session);
 
     [[nodiscard]] bool has_map() const noexcept { return tracker_.current() != nullptr; }
 
@@ -139,7 +147,10 @@ private:
     std::size_t seeds_trying_ = 0;
     std::size_t retry_step_ = 0;
     std::size_t next_refresh_ = 0;
+    std::size_t refreshes_failed_ = 0;
+    TimePoint last_retry_{};
     bool refreshing_ = false;
+    bool refresh_again_ = false;  ///< what is being answered may be old by now
     bool between_rounds_ = false;
     bool loop_gone_ = false;
 };

@@ -13,6 +13,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -132,6 +133,8 @@ struct ScriptNet {
     std::map<std::string, std::vector<std::string>> addresses;  ///< default: the host itself
     std::error_code resolve_error;
     std::map<std::string, std::error_code> connect_errors;  ///< by address; "*" for all
+    std::set<std::string> unresolvable;
+    std::set<std::string> hanging;  ///< hosts of which nothing is heard, not even a refusal
     bool hang_resolve = false;
     bool hang_connect = false;
     std::vector<std::shared_ptr<Link>> links;  ///< every connection there was
@@ -244,6 +247,7 @@ private:
         for (ScriptNet::Step* step : steps) {
             if (std::find(net.pending->begin(), net.pending->end(), step) == net.pending->end()) continue;
             if (step->resolve ? net.hang_resolve : net.hang_connect) continue;
+            if (step->connect && net.hanging.contains(step->endpoint.address)) continue;
             did = true;
             net.pending->remove(step);
             guarded([&] { step->resolve ? resolve(*step) : connect(*step); });
@@ -267,6 +271,7 @@ private:
     void resolve(ScriptNet::Step& step) {
         net.resolved.push_back(step.host);
         std::error_code error = net.resolve_error;
+        if (net.unresolvable.contains(step.host)) error = std::make_error_code(std::errc::host_unreachable);
         if (net.fault->hit()) error = std::make_error_code(std::errc::host_unreachable);
         const auto known = net.addresses.find(step.host);
         auto addresses = known == net.addresses.end() ? std::vector<std::string>{step.host} : known->second;

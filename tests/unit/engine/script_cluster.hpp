@@ -1,0 +1,455 @@
+#pragma once
+
+// A Couchbase cluster of a few lines behind a ScriptLoop's connections: who owns a vbucket, what map each node believes
+// in, and when anything is answered is the test's.
+
+#include "protocol/request_decoder.hpp"
+#include "protocol/response_encoder.hpp"
+#include "protocol/sasl.hpp"
+#include "protocol/vbucket.hpp"
+#include "tests/unit/engine/session_fixture.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace chaise::testing {
+
+/// A cluster map, to be written as the server writes it.
+struct ScriptMap {
+    int epoch = 1;
+    int rev = 1;
+    std::vector<std::string> hosts;  ///< server number → host; all at port 11210
+    std::vector<int> active;         ///< vbucket → server number, or -1
+    std::vector<int> forward{};
+    std::string bucket = "default";
+    bool dollar_host = false;  ///< the serverList says $HOST, and nodesExt no hostname
+
+    /// vbucket v is held by server v mod n.
+    static ScriptMap spread(std::vector<std::string> hosts, int rev = 1, std::size_t vbuckets = 64) {
+        ScriptMap map{.rev = rev, .hosts = std::move(hosts), .active = {}};
+        for (std::size_t v = 0; v < vbuckets; ++v) map.active.push_back(static_cast<int>(v % map.hosts.size()));
+        return map;
+    }
+    [[nodiscard]] const std::string& owner(std::uint16_t vbucket) const {
+        static const std::string nobody;
+        return active.at(vbucket) < 0 ? nobody : hosts.at(static_cast<std::size_t>(active[vbucket]));
+    }
+    [[nodiscard]] std::string text() const {
+        std::string servers, nodes, ext;
+        for (const std::string& host : hosts) {
+            const std::string comma = servers.empty() ? "" : ",";
+            servers += comma + "\"" + (dollar_host ? "$HOST" : host) + ":11210\"";
+            nodes += comma + "{}";
+            ext += comma + "{" + (dollar_host ? "" : R"("hostname":")" + host + R"(",)") +
+                   R"("services":{"kv":11210,"mgmt":8091}})";
+        }
+        return R"({"rev":)" + std::to_string(rev) + R"(,"revEpoch":)" + std::to_string(epoch) + R"(,"name":")" +
+               bucket + R"(","uuid":"u","nodeLocator":"vbucket","nodes":[)" + nodes + R"(],"nodesExt":[)" + ext +
+               R"(],"vBucketServerMap":{"hashAlgorithm":"CRC","numReplicas":0,"serverList":[)" + servers +
+               R"(],"vBucketMap":[)" + rows(active) + "]" +
+               (forward.empty() ? "" : R"(,"vBucketMapForward":[)" + rows(forward) + "]") + "}}";
+    }
+
+private:
+    static std::string rows(const std::vector<int>& servers) {
+        std::string out;
+        for (const int server : servers) out += (out.empty() ? "[" : ",[") + std::to_string(server) + "]";
+        return out;
+    }
+};
+
+class ScriptCluster {
+public:
+    using Opcode = protocol::Opcode;
+    using Status = protocol::Status;
+
+    struct Item {
+        std::string value;
+        std::uint32_t flags = 0;
+        std::uint64_t cas = 0;
+    };
+    enum class Speaks { couchbase, memcached, http, garbage };
+    struct Node {
+        std::string host;
+        std::optional<ScriptMap> map;            ///< what it believes; none: as the cluster's
+        std::optional<std::string> map_text;     ///< said instead of it
+        std::optional<std::set<std::uint16_t>> owned;  ///< what it holds; none: as the cluster's map says
+        bool body = true;                        ///< NOT_MY_VBUCKET brings its map
+        bool silent = false;                     ///< takes everything, answers nothing
+        bool hold = false;                       ///< operations wait for answer(), not executed
+        bool hold_config = false;                ///< so do questions for the map, after the bootstrap
+        Speaks speaks = Speaks::couchbase;
+        std::map<std::string, Item> items;
+        std::size_t bootstraps = 0;    ///< HELLOs
+        std::size_t config_asked = 0;  ///< after the bootstrap
+        std::size_t refused = 0;       ///< answers NOT_MY_VBUCKET
+    };
+    /// A request after the bootstrap, as it arrived.
+    struct Seen {
+        Opcode opcode{};
+        std::string node;
+        std::uint16_t vbucket = 0;
+        std::uint32_t opaque = 0;
+        std::string key, value, extras;
+        std::uint64_t cas = 0;
+        std::shared_ptr<Link> link;
+        std::uint64_t executed = 0;  ///< how often
+        bool answered = false;
+        std::optional<Status> status{};
+    };
+
+    explicit ScriptCluster(ScriptLoop& loop, ScriptMap initial) : map(std::move(initial)), loop_(loop) {
+        for (const std::string& host : map.hosts) node(host);
+        loop.net.server = [this](Link& link) { serve(link); };
+    }
+
+    /// The truth: whose each vbucket is, and what a node says that has no belief of its own.
+    ScriptMap map;
+    std::string user = "me", password = "secret";
+    std::string mechanisms = "SCRAM-SHA512 SCRAM-SHA256 SCRAM-SHA1 PLAIN";
+    std::set<std::string> buckets = {"default"};
+    std::set<protocol::Feature> denied;
+    std::deque<Seen> seen;  ///< operations; questions for the map are not among them, unless held
+
+    Node& node(const std::string& host) {
+        Node& node = nodes_[host];
+        node.host = host;
+        return node;
+    }
+    [[nodiscard]] std::map<std::string, Node>& nodes() { return nodes_; }
+
+    /// A new revision of the truth. Documents move with their vbuckets.
+    void publish(ScriptMap next) {
+        next.epoch = std::max(next.epoch, map.epoch);
+        std::map<std::string, Item> all;
+        for (auto& [host, one] : nodes_) all.merge(one.items);
+        for (auto& [host, one] : nodes_) one.items.clear();
+        map = std::move(next);
+        for (const std::string& host : map.hosts) node(host);
+        for (auto& [key, item] : all) {
+            const std::string& owner = map.owner(vbucket_of(key));
+            (owner.empty() ? homeless_ : node(owner).items)[key] = item;
+        }
+        for (auto& [key, item] : std::exchange(homeless_, {})) {
+            const std::string& owner = map.owner(vbucket_of(key));
+            (owner.empty() ? homeless_ : node(owner).items)[key] = item;
+        }
+    }
+    [[nodiscard]] std::uint16_t vbucket_of(std::string_view key) const {
+        return protocol::vbucket_of(key, static_cast<std::uint32_t>(map.active.size()));
+    }
+    [[nodiscard]] const std::string& owner_of(std::string_view key) const { return map.owner(vbucket_of(key)); }
+    /// "k", with a number behind it, that the host owns.
+    [[nodiscard]] std::string key_at(const std::string& host, int nth = 0) const {
+        for (int i = 0; i < 100'000; ++i) {
+            std::string key = "k" + std::to_string(i);
+            if (owner_of(key) == host && nth-- == 0) return key;
+        }
+        throw std::logic_error("no such key");
+    }
+    void refuse(const std::string& host, bool yes = true) {
+        loop_.net.connect_errors.erase(host);
+        if (yes) loop_.net.connect_errors[host] = std::make_error_code(std::errc::connection_refused);
+    }
+
+    /// Executes the n-th request of `seen`, unless it was, and answers.
+    void answer(std::size_t n) {
+        Seen& one = seen.at(n);
+        if (one.answered) return;
+        one.answered = true;
+        one.link->send(one.opcode == Opcode::get_cluster_config ? config_answer(one) : execute(one));
+    }
+    void answer_all() {
+        for (std::size_t n = 0; n < seen.size(); ++n) answer(n);
+    }
+    /// It happens, and nobody hears of it.
+    void execute_silently(std::size_t n) {
+        Seen& one = seen.at(n);
+        if (one.answered || one.opcode == Opcode::get_cluster_config) return;
+        one.answered = true;
+        static_cast<void>(execute(one));
+    }
+    /// A push to every connection of the node that is set up.
+    void push(const std::string& host, bool brief) {
+        const Node& from = node(host);
+        std::string extras(16, 0);
+        const ScriptMap& told = belief(from);
+        protocol::store_be64(extras.data(), static_cast<std::uint64_t>(told.epoch));
+        protocol::store_be64(extras.data() + 8, static_cast<std::uint64_t>(told.rev));
+        const std::string text = brief ? std::string() : map_text(from);
+        for (const auto& link : open(host)) {
+            if (!ready_.contains(link.get())) continue;
+            link->send(protocol::encoded(
+                protocol::ServerRequest{.opaque = 77, .extras = extras, .key = told.bucket, .value = text}));
+        }
+    }
+
+    /// Connections to the host that the client holds open.
+    [[nodiscard]] std::vector<std::shared_ptr<Link>> open(const std::string& host) const {
+        std::vector<std::shared_ptr<Link>> out;
+        for (const auto& link : loop_.net.links) {
+            if (link->endpoint.address == host && !link->closed_by_client) out.push_back(link);
+        }
+        return out;
+    }
+    [[nodiscard]] std::size_t open() const {
+        std::size_t n = 0;
+        for (const auto& link : loop_.net.links) n += link->closed_by_client ? 0u : 1u;
+        return n;
+    }
+    /// How many connections there ever were to the host.
+    [[nodiscard]] std::size_t connections(const std::string& host) const {
+        return static_cast<std::size_t>(std::count_if(loop_.net.links.begin(), loop_.net.links.end(),
+                                                      [&](const auto& l) { return l->endpoint.address == host; }));
+    }
+    void reset(const std::string& host) {
+        for (const auto& link : open(host)) link->reset();
+    }
+    [[nodiscard]] std::size_t executed(std::string_view key) const {
+        std::size_t n = 0;
+        for (const Seen& one : seen) n += one.key == key ? one.executed : 0;
+        return n;
+    }
+    /// To which hosts requests with this key went, in order.
+    [[nodiscard]] std::vector<std::string> path(std::string_view key) const {
+        std::vector<std::string> out;
+        for (const Seen& one : seen) {
+            if (one.key == key) out.push_back(one.node);
+        }
+        return out;
+    }
+
+private:
+    [[nodiscard]] const ScriptMap& belief(const Node& node) const { return node.map ? *node.map : map; }
+    [[nodiscard]] std::string map_text(const Node& node) const {
+        return node.map_text ? *node.map_text : belief(node).text();
+    }
+    [[nodiscard]] bool owns(const Node& node, std::uint16_t vbucket) const {
+        if (node.owned) return node.owned->contains(vbucket);
+        return vbucket < map.active.size() && map.owner(vbucket) == node.host;
+    }
+
+    void serve(Link& link) {
+        Node& node = this->node(link.endpoint.address);
+        if (node.speaks == Speaks::http || node.speaks == Speaks::garbage) {
+            if (link.received.size() == link.parsed) return;
+            link.parsed = link.received.size();
+            link.send(node.speaks == Speaks::http ? "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"
+                                                  : "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n");
+            return;
+        }
+        while (!node.silent && !link.end_of_stream) {
+            protocol::Frame frame;
+            const auto rest = std::string_view(link.received).substr(link.parsed);
+            const auto parsed = protocol::parse_frame(rest, frame);
+            if (parsed.status == protocol::ParseStatus::error) throw std::logic_error("the client sends garbage");
+            if (parsed.status != protocol::ParseStatus::complete) return;
+            link.parsed += parsed.size;
+            if (frame.opaque >= 0xffffff00) {
+                link.send(node.speaks == Speaks::memcached ? unknown(frame) : bootstrap(frame, link, node));
+                continue;
+            }
+            Seen one{.opcode = frame.opcode,
+                     .node = node.host,
+                     .vbucket = frame.vbucket(),
+                     .opaque = frame.opaque,
+                     .key = std::string(frame.key),
+                     .value = std::string(frame.value),
+                     .extras = std::string(frame.extras),
+                     .cas = frame.cas,
+                     .link = shared(link)};
+            if (frame.opcode == Opcode::get_cluster_config) {
+                ++node.config_asked;
+                if (!node.hold_config) {
+                    link.send(config_answer(one));
+                    continue;
+                }
+                seen.push_back(std::move(one));
+            } else {
+                seen.push_back(std::move(one));
+                if (!node.hold) answer(seen.size() - 1);
+            }
+        }
+    }
+    [[nodiscard]] std::shared_ptr<Link> shared(const Link& link) const {
+        return *std::find_if(loop_.net.links.begin(), loop_.net.links.end(),
+                             [&](const auto& one) { return one.get() == &link; });
+    }
+    static std::string unknown(const protocol::Frame& frame) {
+        return protocol::encoded(protocol::Response{.opcode = frame.opcode,
+                                                    .status = Status::unknown_command,
+                                                    .opaque = frame.opaque,
+                                                    .value = "Unknown command"});
+    }
+
+    std::string bootstrap(const protocol::Frame& frame, Link& link, Node& node) {
+        protocol::Response r{.opcode = frame.opcode, .opaque = frame.opaque};
+        std::string value;
+        switch (frame.opcode) {
+            case Opcode::hello:
+                ++node.bootstraps;
+                for (std::size_t i = 0; i + 1 < frame.value.size(); i += 2) {
+                    const auto code = static_cast<protocol::Feature>(protocol::load_be16(frame.value.data() + i));
+                    if (!denied.contains(code)) value += frame.value.substr(i, 2);
+                }
+                break;
+            case Opcode::get_error_map:
+                value = R"({"version":1,"revision":1,"errors":{"f2":{"name":"ODD","desc":"an odd one","attrs":[]}}})";
+                break;
+            case Opcode::sasl_list_mechs:
+                value = mechanisms;
+                break;
+            case Opcode::sasl_auth:
+                sasl_.insert_or_assign(
+                    &link, protocol::SaslServer(
+                               frame.key, {.password_of = [this](std::string_view name) -> std::optional<std::string> {
+                                               return name == user ? std::optional(password) : std::nullopt;
+                                           },
+                                           .nonce = "a-nonce-of-the-server-1234",
+                                           .salt = "salt-of-16-bytes",
+                                           .iterations = 4096}));
+                if (mechanisms.find(frame.key) == std::string::npos) {
+                    r.status = Status::auth_error;
+                    break;
+                }
+                [[fallthrough]];
+            case Opcode::sasl_step: {
+                const auto reply = sasl_.at(&link).step(frame.value);
+                r.status = reply.status;
+                value = reply.data;
+                if (reply.status == Status::success) authenticated_.insert(&link);
+                break;
+            }
+            case Opcode::select_bucket:
+                if (!authenticated_.contains(&link)) {
+                    r.status = Status::eaccess;
+                } else if (!buckets.contains(std::string(frame.key))) {
+                    r.status = Status::key_enoent;
+                } else {
+                    ready_.insert(&link);
+                }
+                break;
+            case Opcode::get_cluster_config:
+                if (!ready_.contains(&link)) {
+                    r.status = Status::no_bucket;
+                } else if (!knows(frame, node)) {
+                    value = map_text(node);
+                }
+                break;
+            default:
+                r.status = Status::unknown_command;
+                break;
+        }
+        r.value = value;
+        return protocol::encoded(r);
+    }
+    /// Whether the client's revision is as new as the node's.
+    [[nodiscard]] bool knows(std::string_view extras, const Node& node) const {
+        if (extras.size() != 16) return false;
+        const auto epoch = static_cast<std::int64_t>(protocol::load_be64(extras.data()));
+        const auto rev = static_cast<std::int64_t>(protocol::load_be64(extras.data() + 8));
+        const ScriptMap& own = belief(node);
+        return std::pair<std::int64_t, std::int64_t>(epoch, rev) >=
+               std::pair<std::int64_t, std::int64_t>(own.epoch, own.rev);
+    }
+    [[nodiscard]] bool knows(const protocol::Frame& frame, const Node& node) const {
+        return knows(frame.extras, node);
+    }
+    std::string config_answer(const Seen& asked) {
+        const Node& from = node(asked.node);
+        const std::string text = knows(asked.extras, from) ? std::string() : map_text(from);
+        return protocol::encoded(
+            protocol::Response{.opcode = Opcode::get_cluster_config, .opaque = asked.opaque, .value = text});
+    }
+
+    std::string execute(Seen& one) {
+        Node& node = this->node(one.node);
+        protocol::Response r{.opcode = one.opcode, .opaque = one.opaque};
+        std::string extras, value;
+        const auto finish = [&](Status status, std::uint64_t cas = 0) {
+            one.status = r.status = status;
+            r.cas = cas;
+            r.extras = extras;
+            r.value = value;
+            return protocol::encoded(r);
+        };
+        if (!one.key.empty() && !owns(node, one.vbucket)) {
+            ++node.refused;
+            if (node.body) value = map_text(node);
+            return finish(Status::not_my_vbucket);
+        }
+        if (!one.key.empty() && one.vbucket != vbucket_of(one.key)) throw std::logic_error("a wrong vbucket");
+        const auto found = node.items.find(one.key);
+        const bool there = found != node.items.end();
+        const auto token = [&] {
+            extras.assign(16, 0);
+            protocol::store_be64(extras.data(), 0xabc0u + one.vbucket);
+            protocol::store_be64(extras.data() + 8, ++last_seqno_);
+        };
+        const auto store = [&](std::string bytes, std::uint32_t flags) {
+            ++one.executed;
+            Item& item = node.items[one.key];
+            item = {std::move(bytes), flags, ++last_cas_};
+            return item.cas;
+        };
+        switch (one.opcode) {
+            case Opcode::get:
+                if (!there) return finish(Status::key_enoent);
+                extras.assign(4, 0);
+                protocol::store_be32(extras.data(), found->second.flags);
+                value = found->second.value;
+                return finish(Status::success, found->second.cas);
+            case Opcode::set: {
+                const std::uint64_t cas = store(one.value, protocol::load_be32(one.extras.data()));
+                token();
+                return finish(Status::success, cas);
+            }
+            case Opcode::increment: {
+                const std::uint64_t delta = protocol::load_be64(one.extras.data());
+                const std::uint64_t initial = protocol::load_be64(one.extras.data() + 8);
+                const std::uint64_t next = there ? std::stoull(found->second.value) + delta : initial;
+                const std::uint64_t cas = store(std::to_string(next), 0);
+                token();
+                value.assign(8, 0);
+                protocol::store_be64(value.data(), next);
+                return finish(Status::success, cas);
+            }
+            case Opcode::noop:
+                return finish(Status::success);
+            default:
+                return finish(Status::unknown_command);
+        }
+    }
+
+    ScriptLoop& loop_;
+    std::map<std::string, Node> nodes_;
+    std::map<std::string, Item> homeless_;
+    std::map<const Link*, protocol::SaslServer> sasl_;
+    std::set<const Link*> authenticated_, ready_;
+    std::uint64_t last_cas_ = 100;
+    std::uint64_t last_seqno_ = 0;
+};
+
+/// A bucket on a scripted cluster.
+struct ClusterFixture : Fixture {
+    static BucketOptions signed_in(BucketOptions options) {
+        if (options.username.empty()) options.username = "me";
+        if (options.password.empty()) options.password = "secret";
+        return options;
+    }
+    explicit ClusterFixture(ScriptMap map = ScriptMap::spread({"n1", "n2", "n3"}),
+                            std::string_view where = "couchbase://n1", BucketOptions options = {})
+        : Fixture(signed_in(options), where), cluster(loop, std::move(map)) {}
+    ~ClusterFixture() { bucket.reset(); }
+
+    ScriptCluster cluster;
+};
+
+}  // namespace chaise::testing
