@@ -249,17 +249,14 @@ void LocalCluster::set_config_delay(std::size_t node, Duration delay) {
 // ---- users and buckets ----------------------------------------------------------------------------------------------
 
 void LocalCluster::add_user(std::string_view name, std::string_view password, std::vector<std::string> buckets) {
-    impl_->call([&] {
-        impl_->state().add_user({std::string(name), std::string(password), std::move(buckets)});
-    });
+    impl_->call([&] { impl_->state().add_user({std::string(name), std::string(password), std::move(buckets)}); });
 }
 void LocalCluster::remove_user(std::string_view name) {
     impl_->call([&] { impl_->state().remove_user(name); });
 }
 void LocalCluster::create_bucket(std::string_view name, std::uint32_t replicas, std::uint32_t vbuckets) {
-    impl_->call([&] {
-        impl_->state().create_bucket({.name = std::string(name), .vbuckets = vbuckets, .replicas = replicas});
-    });
+    impl_->call(
+        [&] { impl_->state().create_bucket({.name = std::string(name), .vbuckets = vbuckets, .replicas = replicas}); });
 }
 bool LocalCluster::delete_bucket(std::string_view name) {
     return impl_->ask([&] { return impl_->state().delete_bucket(name); });

@@ -82,8 +82,10 @@ private:
 };
 
 HttpResponse stream(KvNode& node, const HttpRequest& request, std::string bucket, Shape shape) {
-    return {.headers = {}, .body = {}, .stream = [&node, bucket = std::move(bucket), host = request.local_host,
-                                                  shape](HttpSink& sink) -> std::unique_ptr<HttpStream> {
+    return {.headers = {},
+            .body = {},
+            .stream = [&node, bucket = std::move(bucket), host = request.local_host,
+                       shape](HttpSink& sink) -> std::unique_ptr<HttpStream> {
                 return std::make_unique<ConfigStream>(node, sink, bucket, host, shape);
             }};
 }
@@ -146,7 +148,8 @@ HttpResponse ClusterHttp::pool(const HttpRequest& request, bool nodes_only) cons
         text += R"(,"nodeUUID":)" + quoted(node.uuid);
         text += R"(,"clusterMembership":"active","status":")";
         text += node_.cluster().alive(node.id) ? "healthy" : "unhealthy";
-        text += R"(","version":"7.6.0-chaise","services":["kv"],"ports":{"direct":)" + std::to_string(node.ports.kv) + "}";
+        text +=
+            R"(","version":"7.6.0-chaise","services":["kv"],"ports":{"direct":)" + std::to_string(node.ports.kv) + "}";
         if (node.id == node_.id()) text += R"(,"thisNode":true)";
         text += "}";
     }

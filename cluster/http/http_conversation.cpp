@@ -183,7 +183,9 @@ private:
     [[nodiscard]] std::string head(const HttpResponse& response) const {
         std::string out = "HTTP/1.1 ";
         append_number(out, static_cast<std::size_t>(response.status));
-        out.append(" ").append(http_reason(response.status)).append("\r\nServer: chaise\r\nCache-Control: no-cache\r\n");
+        out.append(" ")
+            .append(http_reason(response.status))
+            .append("\r\nServer: chaise\r\nCache-Control: no-cache\r\n");
         out.append("Content-Type: ").append(response.content_type).append("\r\n");
         for (const HttpHeader& header : response.headers) {
             out.append(header.name).append(": ").append(header.value).append("\r\n");

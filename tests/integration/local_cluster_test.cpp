@@ -80,8 +80,8 @@ struct Fixture : Way {
     explicit Fixture(const LocalClusterOptions& options = {}) : Way(options) {}
 
     /// A connection that is ready to be asked.
-    RawClient& connect(std::size_t node, std::string_view user = "Administrator", std::string_view password = "password",
-                       std::string_view bucket = "default") {
+    RawClient& connect(std::size_t node, std::string_view user = "Administrator",
+                       std::string_view password = "password", std::string_view bucket = "default") {
         clients.push_back(std::make_unique<RawClient>(*iops, this->cluster.endpoint(node)));
         RawClient& client = *clients.back();
         client.log_in(user, password, bucket);
@@ -106,9 +106,7 @@ struct Fixture : Way {
     RawAnswer get(RawClient& client, std::string_view key) {
         return ask(client, protocol::GetRequest{.context = at(key), .key = key});
     }
-    protocol::RequestContext at(std::string_view key) {
-        return {.vbucket = this->cluster.placement(key).vbucket};
-    }
+    protocol::RequestContext at(std::string_view key) { return {.vbucket = this->cluster.placement(key).vbucket}; }
     std::string stored_value(std::size_t node, std::string_view key) {
         const auto document = this->cluster.stored(node, key);
         return document ? document->value : "(none)";
@@ -244,7 +242,8 @@ TEMPLATE_TEST_CASE("LocalCluster: failover makes the replica active, and what it
     CHECK(f.set(there, "foo", "goes on").status == Status::success);
 }
 
-TEMPLATE_TEST_CASE("LocalCluster: a paused node takes everything and answers nothing until it is resumed", "", EACH_WAY) {
+TEMPLATE_TEST_CASE("LocalCluster: a paused node takes everything and answers nothing until it is resumed", "",
+                   EACH_WAY) {
     Fixture<TestType> f({.nodes = 2});
     const std::size_t node = *f.cluster.placement("foo").active;
     RawClient& client = f.connect(node);
@@ -313,8 +312,9 @@ TEMPLATE_TEST_CASE("LocalCluster: the management interface listens", "", EACH_WA
     Fixture<TestType> f({.nodes = 2});
     RawClient client(*f.iops, f.cluster.management_endpoint(1));
     client.frames = false;
-    client.send_bytes("GET /pools/default/nodeServices HTTP/1.1\r\nConnection: close\r\n"
-                      "Authorization: Basic QWRtaW5pc3RyYXRvcjpwYXNzd29yZA==\r\n\r\n");
+    client.send_bytes(
+        "GET /pools/default/nodeServices HTTP/1.1\r\nConnection: close\r\n"
+        "Authorization: Basic QWRtaW5pc3RyYXRvcjpwYXNzd29yZA==\r\n\r\n");
     REQUIRE(f.until([&] { return client.ended; }));
     REQUIRE(client.bytes.starts_with("HTTP/1.1 200 OK\r\n"));
     const std::string body = client.bytes.substr(client.bytes.find("\r\n\r\n") + 4);
@@ -367,7 +367,9 @@ TEST_CASE("LocalCluster: it may go at any time, also after its loop") {
         Fixture<OnLoop> f({.nodes = 3});
         RawClient& client = f.connect(0);
         LocalCluster other = std::move(f.cluster);
-        { const LocalCluster gone = std::move(other); }
+        {
+            const LocalCluster gone = std::move(other);
+        }
         CHECK(f.until([&] { return client.ended; }));
     }
     SECTION("after the loop") {

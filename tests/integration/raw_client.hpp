@@ -38,7 +38,11 @@ public:
         out_ += more;
         flush();
     }
-    /// Features, user and bucket, in one flight; four answers.
+    /// Everything that was to be sent has been.
+    [[nodiscard]] bool sent() const noexcept { return ended || (transport_ && out_.empty()); }
+    /// What comes from now on stays in the socket.
+    void stop_reading() { reads_ = false; }
+    /// Features, user and bucket, in one flight; three answers.
     void log_in(std::string_view user, std::string_view password, std::string_view bucket) {
         const protocol::Feature features[] = {protocol::Feature::xerror, protocol::Feature::select_bucket};
         send(protocol::HelloRequest{.agent = "raw", .features = features});
@@ -78,7 +82,7 @@ private:
             }
             if (reader_.error() != protocol::FrameError::none) return end();
         }
-        transport_->read({buffer_.data(), buffer_.size()});
+        if (reads_) transport_->read({buffer_.data(), buffer_.size()});
     }
     void on_writable() override {
         waiting_ = false;
@@ -104,6 +108,7 @@ private:
     std::string out_;
     protocol::FrameReader reader_;
     bool waiting_ = false;
+    bool reads_ = true;
     std::unique_ptr<Transport> transport_;
     std::unique_ptr<Pending> pending_;
 };

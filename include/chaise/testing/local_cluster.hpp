@@ -8,9 +8,8 @@
 /// ```
 /// chaise::EpollLoop loop;
 /// chaise::testing::LocalCluster cluster{loop, {.nodes = 3, .replicas = 1}};
-/// chaise::AsyncBucket bucket{loop, cluster.connection_string(), {.username = "Administrator", .password = "password"}};
-/// chaise::spawn(loop, test(bucket));
-/// loop.run();
+/// chaise::AsyncBucket bucket{loop, cluster.connection_string(), {.username = "Administrator", .password =
+/// "password"}}; chaise::spawn(loop, test(bucket)); loop.run();
 /// ```
 ///
 /// Three ways to run it:
@@ -38,10 +37,10 @@
 namespace chaise::testing {
 
 struct LocalClusterOptions {
-    std::size_t nodes = 1;        ///< 1 to 64
-    std::uint32_t replicas = 0;   ///< of each vbucket: 0 to 3, less than the nodes
-    std::uint32_t vbuckets = 64;  ///< a power of two, 1 to 1024; real clusters have 1024 (some 64 or 128)
-    std::string bucket = "default";  ///< made at the start; empty: none
+    std::size_t nodes = 1;                   ///< 1 to 64
+    std::uint32_t replicas = 0;              ///< of each vbucket: 0 to 3, less than the nodes
+    std::uint32_t vbuckets = 64;             ///< a power of two, 1 to 1024; real clusters have 1024 (some 64 or 128)
+    std::string bucket = "default";          ///< made at the start; empty: none
     std::string username = "Administrator";  ///< who may do everything
     std::string password = "password";
     /// From a write on the active copy to the moment when a replica has it.

@@ -121,9 +121,9 @@ TEST_CASE("ClusterHttp: who may see what") {
     const auto status = [&](const char* target, const char* user, const char* password) {
         return f.ask(target, user, password).status;
     };
-    for (const char* target : {"/pools/default", "/pools/nodes", "/pools/default/nodeServices",
-                               "/pools/default/b/default", "/pools/default/bs/default", "/pools/default/buckets",
-                               "/pools/default/b/absent"}) {
+    for (const char* target :
+         {"/pools/default", "/pools/nodes", "/pools/default/nodeServices", "/pools/default/b/default",
+          "/pools/default/bs/default", "/pools/default/buckets", "/pools/default/b/absent"}) {
         CAPTURE(target);
         CHECK(status(target, "", "") == 401);
         CHECK(status(target, "Administrator", "wrong") == 401);

@@ -254,8 +254,8 @@ TEST_CASE("the server's half is strict") {
     const SaslServerOptions options = options_for("user", "pencil");
     // What Couchbase's C++ client sends.
     CHECK(SaslServer("SCRAM-SHA512", options).step("n,,n=user,r=0x24 0xffffffc2 0x6d").status == Status::auth_continue);
-    for (const char* first : {"", "n,,n=user,r=a\tb", "p=tls-unique,,n=user,r=abc", "n,,n=user", "n,,r=abc,n=user", "n,,n=us=er,r=abc",
-                              "n,,n=user,r=", "n,n=user,r=abc"}) {
+    for (const char* first : {"", "n,,n=user,r=a\tb", "p=tls-unique,,n=user,r=abc", "n,,n=user", "n,,r=abc,n=user",
+                              "n,,n=us=er,r=abc", "n,,n=user,r=", "n,n=user,r=abc"}) {
         INFO(first);
         SaslServer server("SCRAM-SHA1", options);
         CHECK(server.step(first).status == Status::auth_error);
