@@ -158,7 +158,7 @@ std::uint32_t KvConnection::expiry(const Command& command, std::uint32_t wire) c
     return absolute;
 }
 
-void KvConnection::send_document(const Command& command, const KvOutcome& outcome, std::string_view key) {
+void KvConnection::send_document(const Origin& origin, const KvOutcome& outcome, std::string_view key) {
     const Document& document = *outcome.document;
     char flags[4];
     protocol::store_be32(flags, document.flags);
@@ -169,11 +169,11 @@ void KvConnection::send_document(const Command& command, const KvOutcome& outcom
         value = inflated_;
         type &= static_cast<std::uint8_t>(~datatype::snappy);
     }
-    answer(command.origin, {.cas = outcome.cas,
-                            .datatype = datatype_out(type),
-                            .extras = {flags, sizeof flags},
-                            .key = key,
-                            .value = value});
+    answer(origin, {.cas = outcome.cas,
+                    .datatype = datatype_out(type),
+                    .extras = {flags, sizeof flags},
+                    .key = key,
+                    .value = value});
 }
 
 // Of writes.
@@ -187,13 +187,9 @@ void KvConnection::finish(const Command& command, const KvOutcome& outcome) {
 
 void KvConnection::finish(const Origin& origin, const KvOutcome& outcome) {
     if (outcome.status != Status::success) return fail(origin, outcome.status);
-    if (protocol::quiet(origin.opcode)) return;
     if (origin.opcode == Opcode::seqno_persistence) return answer(origin, {});
-    if (origin.returns_value) {
-        const protocol::Frame none{};
-        const Command command{.frame = none, .origin = origin, .time = {}};
-        return send_document(command, outcome);
-    }
+    if (origin.returns_value) return send_document(origin, outcome);  // quiet ones, too: a hit is told
+    if (protocol::quiet(origin.opcode)) return;
     Answer success{.cas = outcome.cas};
     const TokenExtras token(outcome);
     if (has(Feature::mutation_seqno) && outcome.seqno != 0 && origin.opcode != Opcode::touch)
@@ -228,7 +224,7 @@ void KvConnection::get(Command& command) {
     }
     ++node_.counters().get_hits;
     const bool with_key = protocol::loud_form(request.opcode) == Opcode::getk;
-    send_document(command, outcome, with_key ? command.frame.key : std::string_view{});
+    send_document(command.origin, outcome, with_key ? command.frame.key : std::string_view{});
 }
 
 void KvConnection::store(Command& command) {
@@ -316,11 +312,7 @@ void KvConnection::get_and_touch(Command& command) {
     command.origin.returns_value = true;
     const KvOutcome outcome =
         command.vbucket->touch(command.key, expiry(command, request.expiry), command.write, command.time);
-    if (protocol::quiet(request.opcode)) {
-        // Here the hit is told, and the miss is not.
-        if (outcome.status == Status::key_enoent) return;
-        if (outcome.status == Status::success && outcome.pending == 0) return send_document(command, outcome);
-    }
+    if (protocol::quiet(request.opcode) && outcome.status == Status::key_enoent) return;
     finish(command, outcome);
 }
 
@@ -331,7 +323,7 @@ void KvConnection::get_locked(Command& command) {
     if (!locate(command, request.context, VBucketState::active)) return;
     const KvOutcome outcome = command.vbucket->lock(command.key, request.lock_time.value_or(0), command.time);
     if (outcome.status != Status::success) return fail(command.origin, outcome.status);
-    send_document(command, outcome);
+    send_document(command.origin, outcome);
 }
 
 void KvConnection::unlock(Command& command) {

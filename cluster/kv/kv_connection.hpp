@@ -104,7 +104,7 @@ private:
     void get_locked(Command& command);
     void unlock(Command& command);
     void get_meta(Command& command);
-    void send_document(const Command& command, const KvOutcome& outcome, std::string_view key = {});
+    void send_document(const Origin& origin, const KvOutcome& outcome, std::string_view key = {});
     void finish(const Command& command, const KvOutcome& outcome);
     void finish(const Origin& origin, const KvOutcome& outcome);
 

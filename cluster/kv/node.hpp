@@ -86,8 +86,9 @@ private:
     };
     struct Slot {
         std::unique_ptr<VBucket> vbucket;
-        std::vector<Stream> streams;   // of an active copy
-        std::optional<NodeId> source;  // of any other
+        std::vector<Stream> streams;            // of an active copy
+        std::optional<NodeId> source;           // of any other
+        TimePoint deadline = TimePoint::max();  // of a durable write: noted in deadlines_
     };
     struct Bucket;
     struct OnTheWay {
@@ -134,6 +135,7 @@ private:
                  const KvTime& time);
     void persist(const OnTheWay& item, const KvTime& time);
     void tell_waiters(const KvTime& time);
+    void note_deadline(Bucket& bucket, std::uint16_t vbucket, const KvTime& time);
     void arm(TimePoint due, const KvTime& time);
     void rearm(const KvTime& time);
 

@@ -13,16 +13,23 @@ TimePoint due(TimePoint since, Duration delay) noexcept { return delay == paused
 }  // namespace
 
 void KvNode::on_change(Bucket& bucket, VBucket& vbucket, const DocumentPtr& document, const KvTime& time) {
-    if (document->kind == Document::Kind::prepared) {
-        if (const auto deadline = vbucket.next_deadline()) {
-            deadlines_.emplace(*deadline, std::pair{bucket.shared_from_this(), vbucket.id()});
-            arm(*deadline, time);
-        }
+    if (document->kind == Document::Kind::prepared) note_deadline(bucket, vbucket.id(), time);
+    if (!bucket.slots[vbucket.id()].streams.empty()) {
+        // By value: what is sent may be acknowledged at once, and streams may end by that.
+        const auto streams = bucket.slots[vbucket.id()].streams;
+        for (const Stream& stream : streams) send(bucket, vbucket.id(), stream, document->seqno, document, time);
     }
-    // By value: what is sent may be acknowledged at once, and streams may end by that.
-    const auto streams = bucket.slots[vbucket.id()].streams;
-    for (const Stream& stream : streams) send(bucket, vbucket.id(), stream, document->seqno, document, time);
     to_disk(bucket, vbucket, document->seqno, document, time);
+}
+
+// The vbucket's next one only: its writes are many, and most end long before.
+void KvNode::note_deadline(Bucket& bucket, std::uint16_t vbucket, const KvTime& time) {
+    Slot& slot = bucket.slots[vbucket];
+    const auto deadline = slot.vbucket->next_deadline();
+    if (!deadline || *deadline >= slot.deadline) return;
+    slot.deadline = *deadline;
+    deadlines_.emplace(*deadline, std::pair{bucket.shared_from_this(), vbucket});
+    arm(*deadline, time);
 }
 
 void KvNode::send(Bucket& bucket, std::uint16_t vbucket, const Stream& stream, std::uint64_t seqno,
@@ -204,7 +211,11 @@ void KvNode::pump() {
     }
     while (!deadlines_.empty() && deadlines_.begin()->first <= now.now) {
         const auto [bucket, vbucket] = deadlines_.extract(deadlines_.begin()).mapped();
-        if (!bucket->gone && bucket->slots[vbucket].vbucket) bucket->slots[vbucket].vbucket->expire_writes(now);
+        Slot& slot = bucket->slots[vbucket];
+        slot.deadline = TimePoint::max();
+        if (bucket->gone || !slot.vbucket) continue;
+        slot.vbucket->expire_writes(now);
+        note_deadline(*bucket, vbucket, now);
     }
     tell_waiters(now);
     rearm(now);

@@ -154,7 +154,7 @@ void KvConnection::random_key(Command& command) {
             vbucket->any(request.context.collection.value_or(0), node_.iops().random(), command.time);
         if (!document) continue;
         const std::string_view key = document->key;
-        return send_document(command, {.document = document, .cas = document->cas},
+        return send_document(command.origin, {.document = document, .cas = document->cas},
                              has(Feature::collections) ? key : key.substr(1));
     }
     fail(command.origin, Status::key_enoent);

@@ -108,7 +108,11 @@ TEST_CASE("fuzz", "[kv][hostile]") {
         ClusterOptions options;
         if (random.below(2) != 0) options.replication_delay = 1ms;
         KvCluster cluster(2, {.vbuckets = 4, .replicas = 1}, options);
-        auto user = std::make_unique<KvUser>(cluster, 0);
+        std::vector<Feature> features = modern_features();
+        for (const Feature feature : {Feature::unordered_execution, Feature::tracing, Feature::duplex})
+            if (random.below(2) != 0) features.push_back(feature);
+        if (random.below(4) == 0) features.clear();
+        auto user = std::make_unique<KvUser>(cluster, 0, features);
         std::vector<std::string> corpus;
         const protocol::RequestContext context = user->at(static_cast<std::uint16_t>(random.below(4)));
         const protocol::RequestFrameInfo infos[] = {
@@ -140,7 +144,7 @@ TEST_CASE("fuzz", "[kv][hostile]") {
         std::uint64_t frames = 0;
         for (int i = 0; i < 200; ++i) {
             // A length that was changed makes it wait for more; a client would hang up then, too.
-            if (user->outlet.closed || user->input.size() > 300) user = std::make_unique<KvUser>(cluster, 0);
+            if (user->outlet.closed || user->input.size() > 300) user = std::make_unique<KvUser>(cluster, 0, features);
             std::string bytes = corpus[random.below(corpus.size())];
             const std::uint64_t changes = random.below(4);
             for (std::uint64_t change = 0; change < changes; ++change) {

@@ -343,3 +343,106 @@ TEST_CASE("base64") {
          {"Zg=", "Zg", "Zh==", "Zm9=", "Z===", "====", "Zm9v=", "Zm 9", "Zg==Zg==", "Z\xff==", "=m9v"})
         CHECK_FALSE(base64_decode(bad).has_value());
 }
+
+TEST_CASE("what is asked about vbuckets is decoded as it was encoded") {
+    SECTION("observe") {
+        const ObserveKey keys[] = {{0x3d1, "Hello", 0x80}, {7, std::string_view("\0k", 2), 0}};
+        const ObserveKey bare[] = {{0x3d1, "Hello", {}}};
+        DecodedObserve out;
+        const Parsed with = parsed(ObserveRequest{{.opaque = 9}, keys});
+        REQUIRE(decode(with.frame, out, with_collections) == RequestError::none);
+        CHECK(out.context.opaque == 9);
+        for (const ObserveKey& key : keys) {
+            const auto next = out.next();
+            REQUIRE(next);
+            CHECK(next->vbucket == key.vbucket);
+            CHECK(next->key == key.key);
+            CHECK(next->collection == key.collection);
+        }
+        CHECK_FALSE(out.next());
+        const Parsed without = parsed(ObserveRequest{{}, bare});
+        REQUIRE(decode(without.frame, out) == RequestError::none);
+        CHECK(out.next()->key == "Hello");
+
+        CHECK(decode(parsed(ObserveRequest{{}, {}}).frame, out) == RequestError::missing_value);
+        Frame frame = without.frame;
+        frame.value.remove_suffix(1);
+        CHECK(decode(frame, out) == RequestError::bad_value);
+        frame.value = std::string_view("\0\1\0\0", 4);  // an empty key
+        CHECK(decode(frame, out) == RequestError::bad_value);
+        frame.value = std::string_view("\0\1\0\1\x05", 5);  // a prefix and no key
+        CHECK(decode(frame, out, with_collections) == RequestError::bad_value);
+        CHECK(decode(frame, out) == RequestError::none);
+        const std::string long_key(251, 'k');
+        const ObserveKey too_long[] = {{1, long_key, {}}};
+        CHECK(decode(parsed(ObserveRequest{{}, too_long}).frame, out) == RequestError::bad_value);
+        frame = without.frame;
+        frame.key = "k";
+        CHECK(decode(frame, out) == RequestError::unexpected_key);
+    }
+    SECTION("seqno persistence") {
+        const Parsed p = parsed(SeqnoPersistenceRequest{context, 0x0102030405060708});
+        SeqnoPersistenceRequest out;
+        REQUIRE(decode(p.frame, out) == RequestError::none);
+        check_context(out.context);
+        CHECK(out.seqno == 0x0102030405060708);
+        Frame frame = p.frame;
+        frame.extras.remove_suffix(1);
+        CHECK(decode(frame, out) == RequestError::bad_extras);
+        frame = p.frame;
+        frame.value = "v";
+        CHECK(decode(frame, out) == RequestError::unexpected_value);
+    }
+    SECTION("failover log") {
+        const Parsed p = parsed(GetFailoverLogRequest{context});
+        GetFailoverLogRequest out;
+        REQUIRE(decode(p.frame, out) == RequestError::none);
+        check_context(out.context);
+        Frame frame = p.frame;
+        frame.extras = "e";
+        CHECK(decode(frame, out) == RequestError::bad_extras);
+        frame.opcode = Opcode::get;
+        CHECK(decode(frame, out) == RequestError::bad_opcode);
+    }
+    SECTION("all sequence numbers") {
+        GetAllVbSeqnosRequest out;
+        REQUIRE(decode(parsed(GetAllVbSeqnosRequest{}).frame, out) == RequestError::none);
+        CHECK_FALSE(out.state);
+        const Parsed state = parsed(GetAllVbSeqnosRequest{{}, VbucketState::replica, {}});
+        REQUIRE(decode(state.frame, out) == RequestError::none);
+        CHECK(out.state == VbucketState::replica);
+        CHECK_FALSE(out.collection);
+        const Parsed both = parsed(GetAllVbSeqnosRequest{{}, VbucketState::active, 0x55});
+        REQUIRE(decode(both.frame, out) == RequestError::none);
+        CHECK(out.collection == 0x55);
+        Frame frame = both.frame;
+        frame.extras.remove_suffix(1);
+        CHECK(decode(frame, out) == RequestError::bad_extras);
+        frame.extras = std::string_view("\0\0\0\5", 4);
+        CHECK(decode(frame, out) == RequestError::bad_extras);
+    }
+    SECTION("random key") {
+        GetRandomKeyRequest request{context, {}};
+        GetRandomKeyRequest out;
+        const Parsed bare = parsed(request);
+        REQUIRE(decode(bare.frame, out) == RequestError::none);
+        check_context(out.context);
+        CHECK(decode(bare.frame, out, with_collections) == RequestError::bad_extras);
+        request.context.collection = 0x80;
+        const Parsed with = parsed(request);
+        REQUIRE(decode(with.frame, out, with_collections) == RequestError::none);
+        CHECK(out.context.collection == 0x80);
+        CHECK_FALSE(out.include_xattrs);
+        CHECK(decode(with.frame, out) == RequestError::bad_extras);
+        request.include_xattrs = true;
+        REQUIRE(decode(parsed(request).frame, out, with_collections) == RequestError::none);
+        CHECK(out.include_xattrs == true);
+    }
+    SECTION("quiet metadata") {
+        Parsed p = parsed(GetMetaRequest{context, "key", 2});
+        p.frame.opcode = Opcode::getq_meta;
+        GetMetaRequest out;
+        REQUIRE(decode(p.frame, out) == RequestError::none);
+        CHECK(out.version == 2);
+    }
+}
