@@ -427,6 +427,30 @@ TEST_CASE("LocalCluster: it may go at any time, also after its loop") {
     }
 }
 
+TEST_CASE("LocalCluster: in a simulated world the same seed does the same") {
+    const auto run = [](std::uint64_t seed) {
+        SimWorld world{seed, {.swarm = true}};
+        LocalCluster cluster(world, {.nodes = 3, .replicas = 1, .replication_delay = 5ms, .persistence_delay = 7ms});
+        const auto iops = world.make_iops();
+        std::vector<std::unique_ptr<RawClient>> clients;
+        for (int i = 0; i < 30; ++i) {
+            clients.push_back(std::make_unique<RawClient>(*iops, cluster.endpoint(static_cast<std::size_t>(i) % 3)));
+            clients.back()->log_in("Administrator", "password", "default");
+            for (std::uint16_t vbucket = 0; vbucket < 64; ++vbucket) {
+                clients.back()->send(protocol::StoreRequest{.context = {.vbucket = vbucket}, .key = "k", .value = "v"});
+                clients.back()->send(protocol::GetRequest{.context = {.vbucket = vbucket}, .key = "k"});
+            }
+            world.run_for(20ms);
+            if (i == 15) cluster.failover(1);
+        }
+        world.faults_off();
+        world.run_for(1s);
+        return world.trace_hash();
+    };
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) CHECK(run(seed) == run(seed));
+    CHECK(run(1) != run(2));
+}
+
 TEST_CASE("LocalCluster: a simulated world kills and restarts its nodes by itself") {
     SimWorld world{11, {.faults = {.host_killed = 1, .host_fault_interval = 100ms, .host_fault_length = 20ms}}};
     LocalCluster cluster(world, {.nodes = 3, .replicas = 1});
