@@ -53,14 +53,18 @@ VBucket* KvNode::vbucket(std::string_view bucket, std::uint16_t vbucket) noexcep
 }
 
 void KvNode::remove_watcher(ConfigWatcher& watcher) noexcept {
-    // tell() may be walking.
-    std::replace(watchers_.begin(), watchers_.end(), &watcher, static_cast<ConfigWatcher*>(nullptr));
+    if (telling_ == 0) {
+        std::erase(watchers_, &watcher);
+    } else {  // somebody is walking
+        std::replace(watchers_.begin(), watchers_.end(), &watcher, static_cast<ConfigWatcher*>(nullptr));
+    }
 }
 
 void KvNode::tell(const std::string& name) {
+    ++telling_;
     for (std::size_t i = 0; i < watchers_.size(); ++i)
         if (watchers_[i] != nullptr) watchers_[i]->on_config(name);
-    std::erase(watchers_, nullptr);
+    if (--telling_ == 0) std::erase(watchers_, nullptr);
 }
 
 void KvNode::learn(std::string name, std::shared_ptr<const BucketConfig> config) {

@@ -158,6 +158,7 @@ private:
     mutable std::shared_ptr<const std::string> cluster_json_;
     std::map<std::string, std::shared_ptr<Bucket>, std::less<>> buckets_;
     std::vector<ConfigWatcher*> watchers_;
+    int telling_ = 0;
     std::deque<News> news_;
     std::map<NodeId, std::deque<OnTheWay>> links_;
     std::deque<OnTheWay> unpersisted_;
