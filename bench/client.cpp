@@ -19,6 +19,7 @@ const std::vector<Case>& faces() {
 
 BucketOptions bucket_options(const Target& target) {
     BucketOptions options;
+    options.bucket = target.bucket;
     options.username = target.username;
     options.password = target.password;
     options.operation_timeout = std::chrono::seconds(30);  // under callgrind everything takes fifty times as long

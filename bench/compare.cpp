@@ -2,6 +2,7 @@
 
 #include "bench/client.hpp"
 #include "bench/cores.hpp"
+#include "support/cluster_process.hpp"
 #include "support/memcached_process.hpp"
 
 #include <fmt/format.h>
@@ -9,18 +10,44 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <string>
 
 namespace chaise::bench {
+
+namespace {
+
+/// One thread, on a core of its own.
+class RunningServer {
+public:
+    RunningServer(const Comparison& comparison, int core) {
+        if (comparison.server == Server::cluster) {
+            cluster_.emplace(testing::ClusterProcess::Options{
+                .arguments = {"--nodes", std::to_string(comparison.nodes)}, .core = core});
+            target_ = {cluster_->connection_string(), "Administrator", "password", "default"};
+        } else {
+            // No limit to what it answers at a time that would get in the way.
+            memcached_.emplace(
+                testing::MemcachedProcess::Options{.arguments = {"-R", "1000", "-m", "256"}, .core = core});
+            target_ = {memcached_->connection_string(), {}, {}, {}};
+        }
+    }
+    [[nodiscard]] const Target& target() const noexcept { return target_; }
+
+private:
+    std::optional<testing::ClusterProcess> cluster_;
+    std::optional<testing::MemcachedProcess> memcached_;
+    Target target_;
+};
+
+}  // namespace
 
 std::vector<CaseReport> compare(const Comparison& comparison) {
     const std::optional<Cores> cores = two_cores();
     if (!cores) fmt::print(stderr, "chaise-bench: one core only, for the server and the client\n");
-    // One thread, on a core of its own, and no limit to what it answers at a time that would get in the way.
-    const testing::MemcachedProcess server(
-        {.arguments = {"-R", "1000", "-m", "256"}, .core = cores ? cores->server : -1});
+    const RunningServer server(comparison, cores ? cores->server : -1);
     if (cores) pin_to(cores->client);
 
-    const Target target{server.connection_string(), {}, {}};
+    const Target& target = server.target();
     Workload workload(comparison.op, comparison.size, comparison.depth);
     preload(target, workload);
 

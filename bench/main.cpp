@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <exception>
 #include <map>
+#include <stdexcept>
 #include <string>
 
 namespace {
@@ -27,6 +28,8 @@ struct Arguments {
     std::string face = "callback";
     bool blocking = false;
     bool json = false;
+    std::string server = "memcached";
+    std::size_t nodes = 1;
     std::size_t rounds = 15;
     double turn = 0.4;
 };
@@ -47,7 +50,12 @@ void add_workload(CLI::App& app, Arguments& arguments) {
 }
 
 void add_measurement(CLI::App& app, Arguments& arguments) {
-    app.add_option("--connstr", arguments.target.connection_string, "where: memcached://host:port")->required();
+    app.add_option("--connstr", arguments.target.connection_string,
+                   "where: memcached://host:port, couchbase://host:port")
+        ->required();
+    app.add_option("--user", arguments.target.username, "authenticate as");
+    app.add_option("--password", arguments.target.password, "with this password");
+    app.add_option("--bucket", arguments.target.bucket, "of a cluster; if the connection string names none: default");
     auto* seconds =
         app.add_option("--seconds", arguments.seconds, "how long")->capture_default_str()->check(CLI::PositiveNumber);
     app.add_option("--operations", arguments.operations, "so many operations, however long they take")
@@ -86,15 +94,20 @@ int main(int argc, char** argv) {
     run.add_option("--face", arguments.face, "how operations are waited for")
         ->capture_default_str()
         ->check(CLI::IsMember(names));
-    run.add_option("--user", arguments.target.username, "authenticate as");
-    run.add_option("--password", arguments.target.password, "with this password");
 
     CLI::App& floor = *app.add_subcommand("floor", "the same work by a raw socket client, with nothing of chaise");
     add_measurement(floor, arguments);
     floor.add_flag("--blocking", arguments.blocking, "wait in recv instead of epoll");
 
     CLI::App& comparison =
-        *app.add_subcommand("compare", "start a memcached, let floor and faces take turns; medians and ratios");
+        *app.add_subcommand("compare", "start a server, let floor and faces take turns; medians and ratios");
+    comparison
+        .add_option("--server", arguments.server, "memcached, or cluster: the chaise-cluster beside this program")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"memcached", "cluster"}));
+    CLI::Option* nodes = comparison.add_option("--nodes", arguments.nodes, "of the cluster")
+                             ->capture_default_str()
+                             ->check(CLI::Range(1, 64));
     add_workload(comparison, arguments);
     comparison.add_option("--rounds", arguments.rounds, "turns of each case")
         ->capture_default_str()
@@ -106,7 +119,11 @@ int main(int argc, char** argv) {
 
     try {
         if (comparison.parsed()) {
-            const auto reports = compare({.op = ops.at(arguments.op),
+            const bool cluster = arguments.server == "cluster";
+            if (nodes->count() != 0 && !cluster) throw std::invalid_argument("--nodes is for --server cluster");
+            const auto reports = compare({.server = cluster ? Server::cluster : Server::memcached,
+                                          .nodes = arguments.nodes,
+                                          .op = ops.at(arguments.op),
                                           .size = arguments.size,
                                           .depth = arguments.depth,
                                           .rounds = arguments.rounds,

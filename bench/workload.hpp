@@ -14,6 +14,7 @@ struct Target {
     std::string connection_string;
     std::string username;
     std::string password;
+    std::string bucket{};  ///< empty: as the connection string says, or "default"
 };
 
 /// What is done, the same for all faces: operations on keys of 20 bytes, drawn from 10,000 that are there already.
@@ -26,12 +27,14 @@ public:
 
     struct Draw {
         std::string_view key;
+        std::size_t index;  ///< of the key
         bool is_set;
     };
     /// The next operation.
     [[nodiscard]] Draw draw() noexcept {
         state_ = state_ * 6364136223846793005U + 1442695040888963407U;
-        return {key(((state_ >> 32) * key_count) >> 32), ((state_ >> 16) & 0xff) < sets_of_256_};
+        const std::size_t index = ((state_ >> 32) * key_count) >> 32;
+        return {key(index), index, ((state_ >> 16) & 0xff) < sets_of_256_};
     }
     [[nodiscard]] std::string_view key(std::size_t index) const noexcept {
         return {keys_.data() + index * key_size, key_size};
