@@ -109,12 +109,14 @@ public:
 
     /// The process dies: its connections end, its memory is gone, its disk stays. Maps do not change by that.
     void kill_node(std::size_t node);
-    /// It starts again, where it was if that can be had, with what is on its disk. Nothing, if it is alive.
+    /// It starts again, where it was if that can be had, with what is on its disk. No effect if it is alive. In a
+    /// SimWorld it is alive after the world's next dispatch.
     void restart_node(std::size_t node);
     /// It is taken out of the map and replicas become active in its place; what they had not got is lost. A living one
     /// goes on running, and answers "not my vbucket". \throws std::logic_error for the last member.
     void failover(std::size_t node);
-    /// The node hangs: it accepts and takes bytes, and neither executes nor answers until resume().
+    /// The node hangs: it accepts and takes bytes, and neither executes nor answers until resume(). In a SimWorld all
+    /// of it stands still; on a loop its replication and persistence go on (set their delays to `never` to hold them).
     void pause(std::size_t node);
     void resume(std::size_t node);
     [[nodiscard]] bool alive(std::size_t node) const;
