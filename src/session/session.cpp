@@ -81,12 +81,12 @@ void Session::start_bootstrap() {
         auto& handshake = bootstrap_.emplace<Bootstrap>(core_.settings(), std::move(nonce));
         return bootstrap_progress(handshake, handshake.start(bootstrap_out_));
     }
-    auto& handshake = bootstrap_.emplace<CouchbaseBootstrap>(
-        core_.settings(), std::move(nonce),
-        CouchbaseBootstrap::Identity{.client_id = core_.router().client_id(),
-                                     .connection_id = core_.iops().random(),
-                                     .known_map = core_.router().revision(),
-                                     .keys = &core_.router().scram_keys()});
+    auto& handshake =
+        bootstrap_.emplace<CouchbaseBootstrap>(core_.settings(), std::move(nonce),
+                                               CouchbaseBootstrap::Identity{.client_id = core_.router().client_id(),
+                                                                            .connection_id = core_.iops().random(),
+                                                                            .known_map = core_.router().revision(),
+                                                                            .keys = &core_.router().scram_keys()});
     bootstrap_progress(handshake, handshake.start(bootstrap_out_));
 }
 
@@ -199,15 +199,16 @@ void Session::drop_connection() noexcept {
 void Session::drain() {
     draining_ = true;
     if (state_ == State::ready) {
-        core_.iops().schedule(*timer_, std::chrono::ceil<std::chrono::microseconds>(core_.settings().operation_timeout));
+        core_.iops().schedule(*timer_,
+                              std::chrono::ceil<std::chrono::microseconds>(core_.settings().operation_timeout));
     }
 }
 
 void Session::connection_lost(std::string_view reason, errc code) {
     if (state_ == State::bootstrapping) {
         const auto* couchbase = std::get_if<CouchbaseBootstrap>(&bootstrap_);
-        return attempt_failed(code, couchbase ? couchbase->reason_of_loss(reason, receive_.unparsed())
-                                                             : std::string(reason));
+        return attempt_failed(code,
+                              couchbase ? couchbase->reason_of_loss(reason, receive_.unparsed()) : std::string(reason));
     }
     if (state_ != State::ready) return;
     backoff_.connection_held(core_.now() - ready_since_);

@@ -111,7 +111,8 @@ private:
     void round_failed();
     void on_seed_timer();
 
-    /// A map from a node: if it is news, sessions and routes follow it. Otherwise the reason why the tracker refused it.
+    /// A map from a node: if it is news, sessions and routes follow it. Otherwise the reason why the tracker refused
+    /// it.
     std::string offer(Session& session, std::string_view config);
     void apply(Session& source);
     void retire(std::unique_ptr<Session> session);

@@ -1,248 +1,14 @@
 // Whatever happens, and in whichever order: each operation has one outcome, in time; none happens twice; nothing is
 // left over.
 
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_world.hpp"
 
-#include <catch2/catch.hpp>
-
+#include <array>
 #include <random>
 
 using namespace chaise;
 using namespace chaise::testing;
 using namespace std::chrono_literals;
-
-namespace {
-
-/// An operation, what it was promised, and what became of it.
-struct Book {
-    std::string key;
-    bool mutation = false;
-    TimePoint deadline{};
-    Outcome outcome;
-    std::shared_ptr<int> alive = std::make_shared<int>();  ///< a copy is in its callbacks
-};
-
-struct World {
-    World(ScriptMap map, std::string_view where) : cluster(*loop, std::move(map)) {
-        cluster.mechanisms = "PLAIN";  // PBKDF2 takes milliseconds
-        bucket.emplace(loop->make_iops(), where,
-                       BucketOptions{.username = "me", .password = "secret", .allow_plain = true});
-    }
-    ~World() {
-        bucket.reset();
-        if (loop) loop->net.server = nullptr;
-    }
-
-    template <class T>
-    AsyncResult<T>& track(AsyncResult<T>& operation, Book& book) {
-        operation.set_callbacks(
-            [this, &book, alive = book.alive](T) { done(book); },
-            [this, &book, alive = book.alive](const Error& error) {
-                book.outcome.error = error;
-                done(book);
-            });
-        return operation;
-    }
-    void done(Book& book) {
-        ++book.outcome.calls;
-        book.outcome.at = loop->now();
-        if (on_outcome) on_outcome();
-    }
-    Book& begin(std::string key, bool mutation, Duration timeout) {
-        books.push_back(std::make_unique<Book>());
-        Book& book = *books.back();
-        book.key = std::move(key);
-        book.mutation = mutation;
-        book.deadline = loop->now() + timeout;
-        return book;
-    }
-    void get(const std::string& key, Duration timeout = 2500ms, bool cancel = false) {
-        Book& book = begin(key, false, timeout);
-        auto operation = bucket->get(key, {.timeout = timeout, .quiet = true});
-        track(operation, book);
-        if (cancel) operation.cancel();
-    }
-    void count(const std::string& key, Duration timeout = 2500ms, bool cancel = false) {
-        Book& book = begin(key, true, timeout);
-        auto operation = bucket->counter(key, {.initial = 1, .timeout = timeout});
-        track(operation, book);
-        if (cancel) operation.cancel();
-    }
-    void connect(Duration timeout = 10s) {
-        auto operation = bucket->connect({.timeout = timeout});
-        track(operation, begin({}, false, timeout));
-    }
-    void noop(Duration timeout = 2500ms) {
-        auto operation = bucket->noop({.timeout = timeout});
-        track(operation, begin({}, false, timeout));
-    }
-    void check_outcomes() {
-        std::map<std::string, std::pair<std::size_t, std::size_t>> counted;  // certainly, perhaps
-        for (const auto& book : books) {
-            INFO((book->mutation ? "counter " : "get ") << book->key);
-            CHECK(book->outcome.calls == 1);
-            CHECK(book->outcome.at <= book->deadline);
-            CHECK(book->alive.use_count() == 1);
-            if (!book->mutation) continue;
-            if (!book->outcome.error) {
-                ++counted[book->key].first;
-            } else if (book->outcome.error->may_have_happened()) {
-                ++counted[book->key].second;
-            }
-        }
-        for (const auto& [key, n] : counted) {
-            INFO(key << ": " << n.first << " succeeded, " << n.second << " perhaps");
-            const std::size_t executed = cluster.executed(key);
-            CHECK(executed >= n.first);
-            CHECK(executed <= n.first + n.second);
-        }
-    }
-    void check_nothing_is_left() {
-        loop->run();
-        CHECK(loop->armed_timers() == 0);
-        CHECK(loop->net.pending->empty());
-        CHECK(cluster.open() == 0);
-    }
-
-    std::unique_ptr<ScriptLoop> loop = std::make_unique<ScriptLoop>();
-    ScriptCluster cluster;
-    std::vector<std::unique_ptr<Book>> books;
-    std::function<void()> on_outcome;
-    std::optional<AsyncBucket> bucket;
-};
-
-// ---- the end, at every moment --------------------------------------------------------------------------------------
-
-/// From the first seed to a drained node; told before each turn how many there were. Ends when told to, or by itself.
-void walk(World& world, const std::function<bool(int)>& go_on) {
-    int step = 0;
-    const auto turns = [&](int n) {
-        for (int i = 0; i < n; ++i) {
-            if (!go_on(step++)) return false;
-            world.loop->turn();
-        }
-        return true;
-    };
-    const auto pass = [&](Duration time) {
-        if (!go_on(step++)) return false;
-        world.loop->advance(time);
-        return true;
-    };
-    ScriptCluster& cluster = world.cluster;
-    const auto burst = [&] {
-        for (int i = 0; i < 6; ++i) (i % 2 == 0 ? world.get("k" + std::to_string(i)) : world.count("k" + std::to_string(i)));
-        world.noop();
-    };
-    world.loop->net.hanging.insert("s1");
-    cluster.node("s2");
-    cluster.refuse("s2");
-    world.connect();
-    burst();
-    if (!turns(8) || !pass(500ms) || !turns(12)) return;
-    burst();
-    if (!turns(4)) return;
-    // The map changes: a node goes, one comes, one vbucket has no owner.
-    for (auto& [host, node] : cluster.nodes()) node.hold = true;
-    burst();
-    if (!turns(3)) return;
-    const ScriptMap old = cluster.map;
-    ScriptMap next = ScriptMap::spread({"n1", "n3", "n4"}, 2, 16);
-    next.active[cluster.vbucket_of("k0")] = -1;
-    cluster.publish(next);
-    cluster.node("n3").map = old;
-    cluster.node("n3").body = false;
-    for (auto& [host, node] : cluster.nodes()) node.hold = host == "n2";
-    cluster.answer_all();
-    burst();
-    if (!turns(6) || !pass(1ms) || !turns(3)) return;
-    cluster.push("n1", true);
-    if (!turns(4) || !pass(20ms)) return;
-    cluster.reset("n1");
-    burst();
-    if (!turns(4) || !pass(30ms)) return;
-    cluster.reset("n2");
-    next.rev = 3;
-    next.active[cluster.vbucket_of("k0")] = 1;
-    cluster.publish(next);
-    cluster.node("n3").map.reset();
-    if (!turns(4) || !pass(2s) || !pass(1s)) return;
-    go_on(step);
-}
-
-int steps_of_walk() {
-    World world(ScriptMap::spread({"n1", "n2", "n3"}, 1, 16), "couchbase://s1,s2,n1");
-    int steps = 0;
-    walk(world, [&](int n) { return steps = n, true; });
-    CHECK(world.bucket->operations() == 0);
-    world.check_outcomes();
-    CHECK(std::count_if(world.books.begin(), world.books.end(), [](auto& b) { return !b->outcome.error; }) > 30);
-    world.bucket.reset();
-    world.check_nothing_is_left();
-    return steps;
-}
-
-}  // namespace
-
-TEST_CASE("closed, destroyed, or the loop gone, at every moment of a cluster's life", "[router][chaos]") {
-    const int steps = steps_of_walk();
-    CHECK(steps > 50);
-    for (const std::string_view how : {"close", "destroy", "loop", "callback closes", "callback destroys"}) {
-        for (int end = 0; end <= steps; ++end) {
-            INFO(how << " at step " << end);
-            World world(ScriptMap::spread({"n1", "n2", "n3"}, 1, 16), "couchbase://s1,s2,n1");
-            bool ended = false;
-            const auto finish = [&] {
-                if (std::exchange(ended, true)) return;
-                if (how.ends_with("closes") || how == "close") {
-                    world.bucket->close().detach();
-                } else {
-                    world.bucket.reset();
-                }
-            };
-            walk(world, [&](int n) {
-                if (ended) return false;
-                if (n != end) return true;
-                if (how.starts_with("callback")) {
-                    world.on_outcome = finish;
-                    return true;
-                }
-                if (how == "loop") {
-                    world.loop->net.server = nullptr;
-                    world.loop.reset();
-                    ended = true;
-                } else {
-                    finish();
-                }
-                return false;
-            });
-            if (how == "loop") {
-                for (const auto& book : world.books) {
-                    CHECK(book->outcome.calls <= 1);
-                    CHECK(book->alive.use_count() == 1);  // called, or destroyed uncalled
-                }
-                CHECK(world.bucket->operations() == 0);
-                world.bucket.reset();
-                continue;
-            }
-            world.loop->run();
-            finish();  // no outcome came after that moment
-            world.loop->run();
-            if (world.bucket) {
-                CHECK(world.bucket->operations() == 0);
-                world.count("late");
-                world.connect();
-                world.loop->run();
-                CHECK(world.books.back()->outcome.failed(errc::shutdown));
-                CHECK(world.bucket->operations() == 0);
-                world.bucket.reset();
-            }
-            world.check_outcomes();
-            world.check_nothing_is_left();
-        }
-    }
-}
-
-// ---- everything in any order ----------------------------------------------------------------------------------------
 
 namespace {
 
@@ -296,7 +62,13 @@ private:
     void publish(ScriptMap next) {
         const ScriptMap old = world_.cluster.map;
         next.rev = old.rev + 1;
-        if (chance(10)) next = [&] { auto n = next; n.epoch = old.epoch + 1; n.rev = 1; return n; }();
+        if (chance(10))
+            next = [&] {
+                auto n = next;
+                n.epoch = old.epoch + 1;
+                n.rev = 1;
+                return n;
+            }();
         world_.cluster.publish(std::move(next));
         for (auto& [name, node] : world_.cluster.nodes()) {
             if (chance(2) && !node.map) node.map = old;
@@ -326,7 +98,8 @@ private:
             case 8: {  // a few vbuckets move
                 ScriptMap next = cluster.map;
                 for (unsigned n = 1 + pick(5); n > 0; --n) {
-                    next.active[pick(next.active.size())] = static_cast<int>(pick(next.hosts.size() + 1)) - (chance(3) ? 1 : 0);
+                    next.active[pick(next.active.size())] =
+                        static_cast<int>(pick(next.hosts.size() + 1)) - (chance(3) ? 1 : 0);
                 }
                 for (int& server : next.active) server = std::min(server, static_cast<int>(next.hosts.size()) - 1);
                 if (!next.forward.empty()) {

@@ -78,13 +78,13 @@ public:
     enum class Speaks { couchbase, memcached, http, garbage };
     struct Node {
         std::string host;
-        std::optional<ScriptMap> map;            ///< what it believes; none: as the cluster's
-        std::optional<std::string> map_text;     ///< said instead of it
+        std::optional<ScriptMap> map;                  ///< what it believes; none: as the cluster's
+        std::optional<std::string> map_text;           ///< said instead of it
         std::optional<std::set<std::uint16_t>> owned;  ///< what it holds; none: as the cluster's map says
-        bool body = true;                        ///< NOT_MY_VBUCKET brings its map
-        bool silent = false;                     ///< takes everything, answers nothing
-        bool hold = false;                       ///< operations wait for answer(), not executed
-        bool hold_config = false;                ///< so do questions for the map, after the bootstrap
+        bool body = true;                              ///< NOT_MY_VBUCKET brings its map
+        bool silent = false;                           ///< takes everything, answers nothing
+        bool hold = false;                             ///< operations wait for answer(), not executed
+        bool hold_config = false;                      ///< so do questions for the map, after the bootstrap
         Speaks speaks = Speaks::couchbase;
         std::map<std::string, Item> items;
         std::size_t bootstraps = 0;    ///< HELLOs
@@ -141,6 +141,13 @@ public:
             const std::string& owner = map.owner(vbucket_of(key));
             (owner.empty() ? homeless_ : node(owner).items)[key] = item;
         }
+    }
+    /// The vbucket of the key goes to another server, in a newer map.
+    [[nodiscard]] ScriptMap moved(std::string_view key, int server) const {
+        ScriptMap next = map;
+        ++next.rev;
+        next.active[vbucket_of(key)] = server;
+        return next;
     }
     [[nodiscard]] std::uint16_t vbucket_of(std::string_view key) const {
         return protocol::vbucket_of(key, static_cast<std::uint32_t>(map.active.size()));
@@ -359,9 +366,7 @@ private:
         return std::pair<std::int64_t, std::int64_t>(epoch, rev) >=
                std::pair<std::int64_t, std::int64_t>(own.epoch, own.rev);
     }
-    [[nodiscard]] bool knows(const protocol::Frame& frame, const Node& node) const {
-        return knows(frame.extras, node);
-    }
+    [[nodiscard]] bool knows(const protocol::Frame& frame, const Node& node) const { return knows(frame.extras, node); }
     std::string config_answer(const Seen& asked) {
         const Node& from = node(asked.node);
         const std::string text = knows(asked.extras, from) ? std::string() : map_text(from);
