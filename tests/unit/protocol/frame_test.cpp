@@ -166,6 +166,40 @@ TEST_CASE("corrupt streams are told from short ones") {
         CHECK(name(error) != "UNKNOWN");
 }
 
+TEST_CASE("frame infos of three bytes: the server's duration, others, malformed ones") {
+    Frame frame;
+    const auto parsed = [&frame](std::string_view infos) {
+        const std::string bytes = header({0x18, 0, 3, 1, 4, 0, 0, 0, 0, 0, 0, 13}) + std::string(infos) + "flagkvalue";
+        for (std::size_t size = 0; size < bytes.size(); ++size) {
+            const auto exact = exactly(std::string_view(bytes).substr(0, size));
+            CHECK(parse_frame({exact.get(), size}, frame).status == ParseStatus::need_more);
+        }
+        return parse_frame(bytes, frame);
+    };
+    for (const std::string_view infos : {"\x02"
+                                         "ab",
+                                         "\x12"
+                                         "ab",
+                                         "\x11"
+                                         "a\x20",
+                                         "\x10\x20\x30"}) {
+        const ParseResult result = parsed(infos);
+        REQUIRE(result.status == ParseStatus::complete);
+        CHECK(result.size == 24 + 13);
+        CHECK(frame.extras == "flag");
+        CHECK(frame.key == "k");
+        CHECK(frame.value == "value");
+    }
+    for (const std::string_view infos : {"\x03"
+                                         "ab",
+                                         "\x01"
+                                         "a\x01",
+                                         "\x0f"
+                                         "ab"}) {
+        CHECK(parsed(infos).error == FrameError::bad_frame_info);
+    }
+}
+
 TEST_CASE("any split of any sequence of frames gives the same messages") {
     for (unsigned seed = 0; seed < 300; ++seed) {
         INFO("seed " << seed);
