@@ -8,67 +8,20 @@
 
 #include <chaise/async_result.hpp>
 #include <chaise/bucket_options.hpp>
+#include <chaise/detail/bucket_handle.hpp>
 #include <chaise/iops.hpp>
+#include <chaise/multi_operations.hpp>
 #include <chaise/options.hpp>
 #include <chaise/result.hpp>
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 
 namespace chaise {
-
-namespace detail {
-
-/// A bucket's share of its core, and the operations as the engine starts them.
-class BucketHandle {
-public:
-    BucketHandle(std::unique_ptr<IOPS> iops, std::string_view connection_string, const BucketOptions& options);
-    BucketHandle(BucketHandle&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
-    BucketHandle& operator=(BucketHandle&& other) noexcept {
-        BucketHandle taken(std::move(other));  // so that the core given up closes now, not when `other` ends
-        std::swap(core_, taken.core_);
-        return *this;
-    }
-    ~BucketHandle();
-
-    [[nodiscard]] AsyncResult<ValueResult> get(std::string_view key, const GetOptions& options);
-    [[nodiscard]] AsyncResult<ValueResult> get_and_touch(std::string_view key, Expiry expiry,
-                                                         const GetAndTouchOptions& options);
-    [[nodiscard]] AsyncResult<OperationResult> store(OperationKind kind, std::string_view key, std::string_view value,
-                                                     const StoreOptions& options);
-    [[nodiscard]] AsyncResult<OperationResult> concat(OperationKind kind, std::string_view key, std::string_view value,
-                                                      const ConcatOptions& options);
-    [[nodiscard]] AsyncResult<OperationResult> remove(std::string_view key, const RemoveOptions& options);
-    [[nodiscard]] AsyncResult<OperationResult> touch(std::string_view key, Expiry expiry, const TouchOptions& options);
-    [[nodiscard]] AsyncResult<ValueResult> lock(std::string_view key, std::chrono::seconds lock_time,
-                                                const LockOptions& options);
-    [[nodiscard]] AsyncResult<OperationResult> unlock(std::string_view key, Cas cas, const UnlockOptions& options);
-    [[nodiscard]] AsyncResult<ExistsResult> exists(std::string_view key, const ExistsOptions& options);
-    [[nodiscard]] AsyncResult<ValueResult> counter(std::string_view key, const CounterOptions& options);
-    [[nodiscard]] AsyncResult<StatsResult> stats(std::string_view group, const StatsOptions& options);
-    [[nodiscard]] AsyncResult<VersionResult> version(const ServerOptions& options);
-    [[nodiscard]] AsyncResult<OperationResult> server(OperationKind kind, const ServerOptions& options);
-    [[nodiscard]] AsyncResult<OperationResult> close();
-    void on_unobserved(std::function<void(const Error&)> handler);
-    [[nodiscard]] IOPS& iops() const noexcept;
-    [[nodiscard]] bool connected() const noexcept;
-    [[nodiscard]] std::size_t operations() const noexcept;
-
-private:
-    Core* core_ = nullptr;
-};
-
-/// An argument that the face gets, not options in disguise.
-template <class Extra, class Options>
-concept FaceArgument = !std::is_convertible_v<Extra&&, Options>;
-
-}  // namespace detail
 
 /// Every operation of a bucket. Each is started by the call, in the order of the calls, and gives what the face says.
 ///
@@ -81,12 +34,17 @@ concept FaceArgument = !std::is_convertible_v<Extra&&, Options>;
 /// Thread rule: the loop's thread only. Destroying the bucket closes it without waiting; consumers that still wait
 /// get `errc::shutdown` on the loop's next turn; so it is when another bucket is assigned to it. A bucket that was
 /// moved from may only be destroyed or assigned to.
+///
+/// The operations of many keys are those of MultiOperations (multi_operations.hpp).
 template <class Face>
-class BasicBucket {
+class BasicBucket : public MultiOperations<Face> {
+    using MultiOperations<Face>::face_;
+    using MultiOperations<Face>::handle_;
+
 public:
     BasicBucket(Face face, std::unique_ptr<IOPS> iops, std::string_view connection_string,
                 const BucketOptions& options = {})
-        : face_(std::move(face)), handle_(std::move(iops), connection_string, options) {}
+        : MultiOperations<Face>(std::move(face), detail::BucketHandle(std::move(iops), connection_string, options)) {}
 
     /// The document's value. Errors: document_not_found (unless quiet), timeouts, and those common to all operations.
     template <class... Extra>
@@ -306,10 +264,6 @@ public:
     /// Hears errors of operations that nobody consumes. Default: one line on standard error.
     void on_unobserved(std::function<void(const Error&)> handler) { handle_.on_unobserved(std::move(handler)); }
     [[nodiscard]] Face& face() noexcept { return face_; }
-
-private:
-    Face face_;
-    detail::BucketHandle handle_;
 };
 
 /// The raw face: operations give their AsyncResult.

@@ -10,6 +10,8 @@
 #include <chaise/error.hpp>
 #include <chaise/expected.hpp>
 #include <chaise/iops.hpp>
+#include <chaise/multi.hpp>
+#include <chaise/multi_result.hpp>
 #include <chaise/options.hpp>
 #include <chaise/result.hpp>
 #include <chaise/spawn.hpp>

@@ -21,6 +21,12 @@
 
 namespace chaise {
 
+template <class T>
+class MultiResult;
+namespace detail {
+class AnyMultiData;
+}
+
 /// What an error is about; several may apply (the seed's category bits).
 enum class ErrorKind : std::uint16_t {
     none = 0,
@@ -197,6 +203,8 @@ struct ErrorContext {
     Duration time_spent{};                  ///< from the call to the outcome
     std::uint32_t retries = 0;              ///< attempts beyond the first
     bool may_have_happened = false;         ///< true: the server may have executed it; false: certainly not
+    /// Of a multi operation, of which entries were sent: what all of them came to; see Error::all_results().
+    std::shared_ptr<const detail::AnyMultiData> all_results{};
 };
 
 /// The outcome of an operation that failed. Cheap to copy; never empty except when default-constructed.
@@ -216,6 +224,10 @@ public:
     /// One line: what, where, whether it may have happened.
     [[nodiscard]] std::string message() const;
     [[nodiscard]] bool may_have_happened() const noexcept { return context().may_have_happened; }
+    /// Of a multi operation: what all its entries came to; empty if none was sent, or if T is not the type of their
+    /// results. `error.all_results<ValueResult>()` for get_multi. (Defined in multi_result.hpp.)
+    template <class T>
+    [[nodiscard]] MultiResult<T> all_results() const;
     [[nodiscard]] explicit operator bool() const noexcept { return code_ != errc::success; }
     friend bool operator==(const Error& a, errc b) noexcept { return a.code_ == b; }
 
@@ -233,6 +245,9 @@ public:
     [[nodiscard]] const Error& error() const noexcept { return error_; }
     [[nodiscard]] errc code() const noexcept { return error_.code(); }
     [[nodiscard]] const ErrorContext& context() const noexcept { return error_.context(); }
+    /// As Error::all_results().
+    template <class T>
+    [[nodiscard]] MultiResult<T> all_results() const;
 
 private:
     Error error_;

@@ -1,4 +1,7 @@
 #include "bucket/core.hpp"
+#include "bucket/parts.hpp"
+
+#include <chaise/multi_result.hpp>
 
 #include <algorithm>
 #include <cassert>
@@ -17,6 +20,32 @@ constexpr Duration config_patience = std::chrono::milliseconds(500);
 void log_unobserved(const Error& error) {
     const std::string line = "chaise: nobody heard of an error: " + error.message() + "\n";
     std::fputs(line.c_str(), stderr);
+}
+
+/// Calls `f` with the type of the results of such operations.
+template <class F>
+void with_result_type(OperationKind kind, F&& f) {
+    switch (kind) {
+        case OperationKind::get:
+        case OperationKind::get_and_touch:
+        case OperationKind::lock:
+        case OperationKind::counter:
+            return f(std::type_identity<ValueResult>{});
+        case OperationKind::exists:
+            return f(std::type_identity<ExistsResult>{});
+        case OperationKind::stats:
+            return f(std::type_identity<StatsResult>{});
+        case OperationKind::version:
+            return f(std::type_identity<VersionResult>{});
+        case OperationKind::multi_value:
+            return f(std::type_identity<MultiResult<ValueResult>>{});
+        case OperationKind::multi_operation:
+            return f(std::type_identity<MultiResult<OperationResult>>{});
+        case OperationKind::multi_exists:
+            return f(std::type_identity<MultiResult<ExistsResult>>{});
+        default:
+            return f(std::type_identity<OperationResult>{});
+    }
 }
 
 }  // namespace
@@ -268,27 +297,12 @@ void Core::deliver_queued(Slot& slot) {
     slot.owners = static_cast<std::uint8_t>(slot.owners & ~owned_by_queue);
     if (slot.outcome == Outcome::result) {  // it waited in the slot for its consumer, who came
         slot.outcome = Outcome::none;
-        const auto hand_over = [&]<class T>(std::type_identity<T>) {
+        return with_result_type(slot.kind, [&]<class T>(std::type_identity<T>) {
             T* stored = std::launder(reinterpret_cast<T*>(slot.storage));
             T result(std::move(*stored));
             stored->~T();
             deliver(slot, result);
-        };
-        switch (slot.kind) {
-            case OperationKind::get:
-            case OperationKind::get_and_touch:
-            case OperationKind::lock:
-            case OperationKind::counter:
-                return hand_over(std::type_identity<ValueResult>{});
-            case OperationKind::exists:
-                return hand_over(std::type_identity<ExistsResult>{});
-            case OperationKind::stats:
-                return hand_over(std::type_identity<StatsResult>{});
-            case OperationKind::version:
-                return hand_over(std::type_identity<VersionResult>{});
-            default:
-                return hand_over(std::type_identity<OperationResult>{});
-        }
+        });
     }
     slot.outcome = Outcome::none;
     const std::unique_ptr<Error> error(std::exchange(slot.error, nullptr));
@@ -353,7 +367,7 @@ void Core::connecting_failed(errc code, const std::string& message, const std::s
         Error error = make_error(*slot, code, message, false);
         ErrorContext context = error.context();
         context.node = node;
-        if ((slot->owners & owned_by_parts) != 0) free_broadcast(*slot);
+        if ((slot->owners & owned_by_parts) != 0) give_up_parts(*slot);
         fail_later(*slot, Error(code, std::move(context)));
     }
 }
@@ -384,13 +398,15 @@ void Core::withdraw(Slot& slot) noexcept {
     if ((slot.owners & owned_by_wire) != 0) {
         if (slot.line->pipeline().begun(slot)) return;
         slot.line->pipeline().remove(slot);
-    } else if (!slot.line && std::erase(connecting_, &slot) != 0 && (slot.owners & owned_by_parts) != 0) {
-        free_broadcast(slot);
+    } else if (!slot.line) {
+        std::erase(connecting_, &slot);
+        if ((slot.owners & owned_by_parts) != 0) give_up_parts(slot);
     }
 }
 
 void Core::cancel(Slot& slot) {
-    if ((slot.owners & owned_by_user) == 0 || (slot.owners & owned_by_queue) != 0) return;
+    if (!wanted(slot)) return;
+    if ((slot.owners & owned_by_parts) != 0) return cancel_whole(slot);
     const bool sent = (slot.owners & owned_by_wire) != 0 && slot.line->pipeline().begun(slot);
     fail_later(slot, make_error(slot, errc::cancelled, "cancelled by the caller", sent));
 }
@@ -403,30 +419,10 @@ void Core::abandon_slot(Slot& slot) noexcept {
 }
 
 void Core::discard_outcome(Slot& slot) noexcept {
-    const auto destroy = [&]<class T>(std::type_identity<T>) {
-        std::launder(reinterpret_cast<T*>(slot.storage))->~T();
-    };
     if (slot.outcome == Outcome::result) {
-        switch (slot.kind) {
-            case OperationKind::get:
-            case OperationKind::get_and_touch:
-            case OperationKind::lock:
-            case OperationKind::counter:
-                destroy(std::type_identity<ValueResult>{});
-                break;
-            case OperationKind::exists:
-                destroy(std::type_identity<ExistsResult>{});
-                break;
-            case OperationKind::stats:
-                destroy(std::type_identity<StatsResult>{});
-                break;
-            case OperationKind::version:
-                destroy(std::type_identity<VersionResult>{});
-                break;
-            default:
-                destroy(std::type_identity<OperationResult>{});
-                break;
-        }
+        with_result_type(slot.kind, [&]<class T>(std::type_identity<T>) {
+            std::launder(reinterpret_cast<T*>(slot.storage))->~T();
+        });
     }
     slot.outcome = Outcome::none;
 }
@@ -475,6 +471,10 @@ void Core::on_loop_destroyed() noexcept {
     router_.close();
     connecting_.clear();
     queue_head_ = queue_tail_ = nullptr;
+    // First, so that no consumer that is destroyed gives up parts which are gone already.
+    pool_.for_each_in_use([](Slot& slot) {
+        if ((slot.owners & owned_by_parts) != 0) release_parts(slot).reset();
+    });
     pool_.for_each_in_use([&](Slot& slot) {
         deadlines_.remove(slot);
         if ((slot.owners & owned_by_wire) != 0) slot.line->pipeline().remove(slot);

@@ -22,8 +22,7 @@
 
 namespace chaise::detail {
 
-/// Takes back what a broadcast's slot keeps, when its parts are done or never began.
-void free_broadcast(Slot& slot) noexcept;
+class Parts;
 
 /// The one operation core of a bucket: slots, deadlines, sessions, outcomes. Shared by the bucket and by every
 /// operation and AsyncResult that is left of it; deletes itself, never during a dispatch, after the last of them.
@@ -73,6 +72,15 @@ public:
     void reject(Slot& slot, errc code, std::string_view key, std::string message);
     /// Seconds as on the wire, or why not.
     [[nodiscard]] std::optional<std::uint32_t> wire_expiry(Expiry expiry, std::string& why);
+
+    // ---- operations that consist of parts (parts.hpp) -----------------------------------------------------------
+    void adopt(Slot& whole, std::unique_ptr<Parts> parts) noexcept;
+    /// A slot that reports to the whole.
+    [[nodiscard]] Slot& add_part(Slot& whole, OperationKind kind, protocol::Opcode opcode);
+    /// A part is done, or all are added: the last delivers the whole's outcome.
+    void finish_part(Slot& whole);
+    /// The whole ends without an outcome, and without a handle.
+    void take_back(Slot& whole) noexcept;
 
     // ---- outcomes, from the sessions ----------------------------------------------------------------------------
     [[nodiscard]] Slot* find(std::uint32_t opaque) noexcept { return pool_.find(opaque); }
@@ -157,8 +165,10 @@ private:
     void submit_part(Slot& slot, Line& line, std::optional<Duration> timeout, std::string_view group);
     void start_broadcast(Slot& slot);
     void start_broadcasts();
-    void part_done(Slot& slot, OperationKind kind, void* result, Error* error);
-    void finish_part(Slot& slot);
+    [[nodiscard]] static std::unique_ptr<Parts> release_parts(Slot& whole) noexcept;
+    /// Nobody waits for the whole any more.
+    void give_up_parts(Slot& whole) noexcept;
+    void cancel_whole(Slot& whole);
     void on_deadline();
     void expire(Slot& slot);
     void add_deadline(Slot& slot, const std::optional<Duration>& timeout);

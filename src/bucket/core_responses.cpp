@@ -57,6 +57,10 @@ std::string_view name(OperationKind kind) noexcept {
             return "close";
         case OperationKind::cluster_config:
             return "cluster_config";
+        case OperationKind::multi_value:
+        case OperationKind::multi_operation:
+        case OperationKind::multi_exists:
+            return "multi";
     }
     return "unknown";
 }
@@ -99,7 +103,8 @@ Error Core::make_error(const Slot& slot, errc code, std::string message, bool ma
                        std::optional<std::uint16_t> status, std::string_view server_text) {
     ErrorContext context;
     context.message = std::move(message);
-    context.operation = name(slot.kind);
+    context.operation = is_multi(slot.kind) ? std::string(name(OperationKind{slot.opcode})) + "_multi"
+                                            : std::string(name(slot.kind));
     context.key = key_of(slot);
     if (slot.line) context.node = slot.line->name();
     context.server_text = server_text;
@@ -232,7 +237,6 @@ void Core::respond_with_malformed(Slot& slot, const Frame& frame) {
 }
 
 void Core::free_accumulator(Slot& slot) noexcept {
-    if ((slot.owners & owned_by_parts) != 0) return free_broadcast(slot);
     delete static_cast<StatsResult*>(std::exchange(slot.accumulator, nullptr));
 }
 

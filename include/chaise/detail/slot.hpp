@@ -55,7 +55,12 @@ enum class OperationKind : std::uint8_t {
     connect,
     close,
     cluster_config,  ///< the engine's own
+    // Of many entries, by the type of their results; the slot's opcode is the kind of its entries.
+    multi_value,
+    multi_operation,
+    multi_exists,
 };
+constexpr bool is_multi(OperationKind kind) noexcept { return kind >= OperationKind::multi_value; }
 
 /// Room for a consumer (callbacks, a completion handler), or for a result that came before its consumer.
 inline constexpr std::size_t slot_storage = 192;

@@ -1,0 +1,81 @@
+#pragma once
+
+// A bucket's share of its core, and the operations as the engine starts them. Not for users.
+
+#include <chaise/async_result.hpp>
+#include <chaise/bucket_options.hpp>
+#include <chaise/detail/multi_call.hpp>
+#include <chaise/iops.hpp>
+#include <chaise/multi.hpp>
+#include <chaise/options.hpp>
+#include <chaise/result.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <ranges>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace chaise::detail {
+
+/// A bucket's share of its core, and the operations as the engine starts them.
+class BucketHandle {
+public:
+    BucketHandle(std::unique_ptr<IOPS> iops, std::string_view connection_string, const BucketOptions& options);
+    BucketHandle(BucketHandle&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+    BucketHandle& operator=(BucketHandle&& other) noexcept {
+        BucketHandle taken(std::move(other));  // so that the core given up closes now, not when `other` ends
+        std::swap(core_, taken.core_);
+        return *this;
+    }
+    ~BucketHandle();
+
+    [[nodiscard]] AsyncResult<ValueResult> get(std::string_view key, const GetOptions& options);
+    [[nodiscard]] AsyncResult<ValueResult> get_and_touch(std::string_view key, Expiry expiry,
+                                                         const GetAndTouchOptions& options);
+    [[nodiscard]] AsyncResult<OperationResult> store(OperationKind kind, std::string_view key, std::string_view value,
+                                                     const StoreOptions& options);
+    [[nodiscard]] AsyncResult<OperationResult> concat(OperationKind kind, std::string_view key, std::string_view value,
+                                                      const ConcatOptions& options);
+    [[nodiscard]] AsyncResult<OperationResult> remove(std::string_view key, const RemoveOptions& options);
+    [[nodiscard]] AsyncResult<OperationResult> touch(std::string_view key, Expiry expiry, const TouchOptions& options);
+    [[nodiscard]] AsyncResult<ValueResult> lock(std::string_view key, std::chrono::seconds lock_time,
+                                                const LockOptions& options);
+    [[nodiscard]] AsyncResult<OperationResult> unlock(std::string_view key, Cas cas, const UnlockOptions& options);
+    [[nodiscard]] AsyncResult<ExistsResult> exists(std::string_view key, const ExistsOptions& options);
+    [[nodiscard]] AsyncResult<ValueResult> counter(std::string_view key, const CounterOptions& options);
+    /// One operation of many entries: `defaults` and what Reader reads from each element of the range.
+    template <class T, class Reader, class Range>
+    [[nodiscard]] AsyncResult<MultiResult<T>> multi(const MultiCommon& common, Range&& range,
+                                                    const MultiInput& defaults = {}) {
+        std::size_t expected = 0;
+        if constexpr (std::ranges::sized_range<Range>) expected = static_cast<std::size_t>(std::ranges::size(range));
+        MultiCall call(*core_, common, expected);
+        for (const auto& element : range) {
+            MultiInput entry = defaults;
+            Reader::read(entry, element);
+            if (!call.add(entry)) break;
+        }
+        return AsyncResult<MultiResult<T>>(&call.finish());
+    }
+    [[nodiscard]] AsyncResult<StatsResult> stats(std::string_view group, const StatsOptions& options);
+    [[nodiscard]] AsyncResult<VersionResult> version(const ServerOptions& options);
+    [[nodiscard]] AsyncResult<OperationResult> server(OperationKind kind, const ServerOptions& options);
+    [[nodiscard]] AsyncResult<OperationResult> close();
+    void on_unobserved(std::function<void(const Error&)> handler);
+    [[nodiscard]] IOPS& iops() const noexcept;
+    [[nodiscard]] bool connected() const noexcept;
+    [[nodiscard]] std::size_t operations() const noexcept;
+
+private:
+    Core* core_ = nullptr;
+};
+
+/// An argument that the face gets, not options in disguise.
+template <class Extra, class Options>
+concept FaceArgument = !std::is_convertible_v<Extra&&, Options>;
+
+}  // namespace chaise::detail

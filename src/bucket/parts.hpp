@@ -1,0 +1,34 @@
+#pragma once
+
+#include <chaise/detail/slot.hpp>
+
+#include <cstddef>
+#include <vector>
+
+namespace chaise::detail {
+
+/// The parts that an operation of the user's consists of: operations of the engine's own, each with a slot without
+/// a handle, that report to the whole. It lies in the accumulator of the whole's slot (owned_by_parts) until the last
+/// part is done, or nobody waits for the whole any more: then the parts that are left are given up.
+class Parts {
+public:
+    Parts() = default;
+    Parts(const Parts&) = delete;
+    Parts& operator=(const Parts&) = delete;
+    virtual ~Parts() = default;
+
+    /// The outcome of the part that was added as the n-th; one of `result` and `error` is set.
+    virtual void done(std::size_t n, OperationKind kind, void* result, Error* error) = 0;
+    /// All parts are done: the whole's outcome is delivered.
+    virtual void finish(Core& core, Slot& whole) = 0;
+    /// The whole's error, with what the parts came to.
+    [[nodiscard]] virtual Error attach_to(Error error) { return error; }
+    [[nodiscard]] bool empty() const noexcept { return slots_.empty(); }
+
+private:
+    friend class Core;
+    std::vector<Slot*> slots_;  ///< null: done
+    std::size_t left_ = 1;      ///< who adds the parts counts for one
+};
+
+}  // namespace chaise::detail
