@@ -17,6 +17,11 @@ const std::vector<Case>& faces() {
     return all;
 }
 
+std::uint64_t warm_up_operations(const Target& target, const Workload& workload) {
+    // Enough for a node's requests to fill its first block of 64 KiB.
+    return ConnectionString::parse(target.connection_string).hosts.size() * (2000 + 20 * workload.depth());
+}
+
 BucketOptions bucket_options(const Target& target) {
     BucketOptions options;
     options.bucket = target.bucket;

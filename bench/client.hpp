@@ -41,8 +41,8 @@ std::unique_ptr<Client> make_asio_client(const Target&, Workload&);
 /// chaise's faces in this build.
 [[nodiscard]] const std::vector<Case>& faces();
 
-/// Operations until pools, buffers and the server are warm.
-[[nodiscard]] inline std::uint64_t warm_up_operations(const Workload& workload) { return 1000 + 20 * workload.depth(); }
+/// Operations until pools, the buffers of every node that the connection string names, and the server are warm.
+[[nodiscard]] std::uint64_t warm_up_operations(const Target& target, const Workload& workload);
 [[nodiscard]] BucketOptions bucket_options(const Target& target);
 /// A response that is not what the workload asked for.
 [[noreturn]] void wrong_answer(std::string_view what);

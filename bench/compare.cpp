@@ -59,7 +59,7 @@ std::vector<CaseReport> compare(const Comparison& comparison) {
         clients.push_back(each.make(target, workload));
         reports.push_back({each.name, {}});
     }
-    const Limit limit{.operations = 0, .time = comparison.turn, .warm_up = warm_up_operations(workload)};
+    const Limit limit{.operations = 0, .time = comparison.turn, .warm_up = warm_up_operations(target, workload)};
     for (std::size_t round = 0; round < comparison.rounds; ++round) {
         for (std::size_t i = 0; i < cases.size(); ++i) {
             Meter meter(limit);

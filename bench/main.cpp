@@ -74,7 +74,7 @@ void measure(const Case& each, const Arguments& arguments) {
     const auto client = each.make(arguments.target, workload);
     Meter meter({.operations = arguments.operations,
                  .time = nanoseconds(arguments.seconds),
-                 .warm_up = warm_up_operations(workload)});
+                 .warm_up = warm_up_operations(arguments.target, workload)});
     client->run(meter);
     const CaseReport report{each.name, {meter.measurement()}};
     fmt::print("{}", arguments.json ? as_json(report) : as_text({report}));
