@@ -156,6 +156,26 @@ void Core::request_turn() {
 }
 
 void Core::leave() {
+    // What goes to several nodes waits until the others that were heard of in this turn of the loop have had their
+    // dispatch: one write to a node, not one for each dispatch.
+    const bool turning = std::exchange(turning_, false);
+    if (dirty_.size() > 1 && !turning && several_write()) {
+        request_turn();
+    } else {
+        flush();
+    }
+    dispatching_ = false;
+    clock_read_ = false;
+    if (exception_) iops_->on_exception(std::exchange(exception_, nullptr));
+    maybe_delete();
+}
+
+bool Core::several_write() const noexcept {
+    const auto writes = [](Session* session) { return session->pipeline().has_unsent(); };
+    return std::count_if(dirty_.begin(), dirty_.end(), writes) > 1;
+}
+
+void Core::flush() {
     // A flush may find the connection lost; what that leads to waits for the next turn.
     for (std::size_t i = 0; i < dirty_.size(); ++i) {
         dirty_[i]->dirty = false;
@@ -164,14 +184,11 @@ void Core::leave() {
     for (Session* session : dirty_) session->arm_read();
     dirty_.clear();
     router_.bury();
-    dispatching_ = false;
-    clock_read_ = false;
-    if (exception_) iops_->on_exception(std::exchange(exception_, nullptr));
-    maybe_delete();
 }
 
 void Core::on_turn() {
     turn_requested_ = false;
+    turning_ = true;
     Dispatch dispatch(*this);
     if (std::exchange(starting_, false) && !closed_) [[unlikely]] {
         router_.start();

@@ -28,8 +28,8 @@ class Parts;
 /// operation and AsyncResult that is left of it; deletes itself, never during a dispatch, after the last of them.
 ///
 /// Everything that comes from the loop runs inside a Dispatch. Outcomes found inside one go to their consumers at
-/// once; all others wait for the next turn. At the end of a dispatch what was queued is written, once per session,
-/// and only then are the reads armed again.
+/// once; all others wait for the next turn. At the end of a dispatch what was queued is written, once per session, and
+/// only then are the reads armed again; if it is for several sessions, at the end of the loop's turn.
 class Core final : public LoopObserver {
 public:
     Core(std::unique_ptr<IOPS> iops, Settings settings);
@@ -161,6 +161,8 @@ private:
         clock_read_ = false;
     }
     void leave();
+    void flush();
+    [[nodiscard]] bool several_write() const noexcept;
     void on_turn();
     void submit_part(Slot& slot, Line& line, std::optional<Duration> timeout, std::string_view group);
     void start_broadcast(Slot& slot);
@@ -220,6 +222,7 @@ private:
     bool clock_read_ = false;
     bool dispatching_ = false;
     bool turn_requested_ = false;
+    bool turning_ = false;  ///< the dispatch is the turn that was asked for
     bool starting_ = false;
     bool broadcasts_due_ = false;
     bool closed_ = false;
