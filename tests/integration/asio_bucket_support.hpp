@@ -1,6 +1,7 @@
 #pragma once
 
 #include "support/memcached_process.hpp"
+#include "tests/support/code_of.hpp"
 
 #include <chaise/asio.hpp>
 
@@ -55,10 +56,6 @@ void with_asio_bucket(const std::string& connection_string, F body) {
 }
 
 /// The error of an operation that must fail.
-template <class T>
-errc code_of(const Expected<T, Error>& outcome) {
-    return outcome ? errc::success : outcome.error().code();
-}
 inline errc code_of(const std::exception_ptr& error) {
     try {
         rethrow(error);
