@@ -34,6 +34,10 @@ std::string_view name(KeyAction action) noexcept {
             return "counter";
         case KeyAction::touch:
             return "touch";
+        case KeyAction::renew:
+            return "renew";
+        case KeyAction::get_and_renew:
+            return "get and renew";
     }
     return "?";
 }
@@ -62,6 +66,25 @@ std::string shortened(const std::string& value) {
     return value.size() <= 40 ? value : value.substr(0, 40) + "… (" + std::to_string(value.size()) + " bytes)";
 }
 
+/// What can be said of the time between two moments: outcomes of what began and ended in it; of what reaches across its
+/// ends, and of what was lost before it, only that it may have had its effect in it.
+std::vector<KeyOperation> between(const std::vector<KeyOperation>& operations, TimePoint from, TimePoint until) {
+    std::vector<KeyOperation> all;
+    for (const KeyOperation& op : operations) {
+        const bool lost = op.outcome == KeyOutcome::ambiguous;
+        if (op.started > until || (op.completed < from && !lost)) continue;
+        all.push_back(op);
+        if (lost || (op.started >= from && op.completed <= until)) continue;
+        if (op.outcome != KeyOutcome::ok) {
+            all.pop_back();  // changed nothing
+            continue;
+        }
+        all.back().outcome = KeyOutcome::ambiguous;
+        all.back().got_cas = 0;
+    }
+    return all;
+}
+
 }  // namespace
 
 std::string to_string(const KeyOperation& op) {
@@ -70,13 +93,13 @@ std::string to_string(const KeyOperation& op) {
     if (op.action == KeyAction::counter) {
         text += std::to_string(op.delta);
         if (op.initial) text += ", initial " + std::to_string(*op.initial);
-    } else if (op.action != KeyAction::get && op.action != KeyAction::remove && op.action != KeyAction::touch) {
+    } else if (op.action < KeyAction::touch && op.action != KeyAction::get && op.action != KeyAction::remove) {
         text += "'" + shortened(op.value) + "'";
     }
     text += ')';
     if (op.cas != 0) text += " if CAS " + std::to_string(op.cas);
     text += " -> ";
-    if (op.action == KeyAction::get && op.outcome == KeyOutcome::ok) {
+    if ((op.action == KeyAction::get || op.action == KeyAction::get_and_renew) && op.outcome == KeyOutcome::ok) {
         text += "'" + shortened(op.got) + "'";
     } else if (op.action == KeyAction::counter && op.outcome == KeyOutcome::ok) {
         text += std::to_string(op.number);
@@ -136,11 +159,39 @@ void History::add(std::string_view key, KeyOperation operation) {
     ++size_;
 }
 
+void History::disturbed(std::string_view key, TimePoint now) {
+    auto& all = disturbances_[std::string(key)];
+    if (all.empty() || all.back().until != TimePoint::max()) all.push_back({.from = now});
+}
+
+void History::settled(std::string_view key, TimePoint now, std::optional<std::string> value) {
+    const auto found = disturbances_.find(key);
+    if (found == disturbances_.end() || found->second.back().until != TimePoint::max()) return;
+    found->second.back().until = now;
+    found->second.back().value = std::move(value);
+}
+
 std::vector<std::string> History::complaints(const LinearizabilityOptions& options) const {
     std::vector<std::string> all;
-    for (const auto& [key, operations] : keys_) {
-        const LinearizabilityResult result = check_key_history(operations, options);
+    const auto judge = [&](const std::string& key, const std::vector<KeyOperation>& operations,
+                           const LinearizabilityOptions& how) {
+        const LinearizabilityResult result = check_key_history(operations, how);
         if (!result.ok()) all.push_back(key + ": " + result.explanation);
+    };
+    for (const auto& [key, operations] : keys_) {
+        const auto disturbances = disturbances_.find(key);
+        if (disturbances == disturbances_.end()) {
+            judge(key, operations, options);
+            continue;
+        }
+        TimePoint from = TimePoint::min();
+        LinearizabilityOptions how = options;
+        for (const Disturbance& disturbance : disturbances->second) {
+            judge(key, between(operations, from, disturbance.from), how);
+            from = disturbance.until;
+            how.initial = disturbance.value;
+        }
+        if (from != TimePoint::max()) judge(key, between(operations, from, TimePoint::max()), how);
     }
     return all;
 }

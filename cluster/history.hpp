@@ -59,8 +59,10 @@ enum class KeyAction : std::uint8_t {
     remove,   ///< with cas only if the key still has it
     append,
     prepend,
-    counter,  ///< by delta (modulo 2^64; negative floors at 0), made with initial if absent and initial is given
-    touch,    ///< changes no value
+    counter,        ///< by delta (modulo 2^64; negative floors at 0), made with initial if absent and initial is given
+    touch,          ///< changes neither value nor CAS: memcached's touch, exists
+    renew,          ///< changes no value, but perhaps the CAS: Couchbase's touch
+    get_and_renew,  ///< the same, and tells the value: Couchbase's get_and_touch, lock
 };
 
 /// What came of it.
@@ -86,7 +88,7 @@ struct KeyOperation {
     std::uint64_t cas = 0;                   ///< argument; 0: unconditional
     std::int64_t delta = 0;                  ///< argument: counter
     std::optional<std::uint64_t> initial{};  ///< argument: counter
-    std::string got{};                       ///< result: value of a get
+    std::string got{};                       ///< result: value of a get, get_and_renew
     std::uint64_t got_cas = 0;               ///< result, of get and mutations; 0: none was told
     std::uint64_t number = 0;                ///< result: counter
     std::uint64_t client = 0;                ///< for the report only
@@ -122,6 +124,11 @@ struct LinearizabilityResult {
 class History {
 public:
     void add(std::string_view key, KeyOperation operation);
+    /// From now on the key may lose what was acknowledged (a node with a backlog dies; two nodes believe that they have
+    /// the vbucket), until settled(). What happens in between is not judged.
+    void disturbed(std::string_view key, TimePoint now);
+    /// From now on the key is one register again, with this value; nothing: absent. No effect unless disturbed.
+    void settled(std::string_view key, TimePoint now, std::optional<std::string> value);
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] const std::map<std::string, std::vector<KeyOperation>, std::less<>>& keys() const noexcept {
         return keys_;
@@ -130,7 +137,13 @@ public:
     [[nodiscard]] std::vector<std::string> complaints(const LinearizabilityOptions& options = {}) const;
 
 private:
+    struct Disturbance {
+        TimePoint from{};
+        TimePoint until = TimePoint::max();
+        std::optional<std::string> value{};
+    };
     std::map<std::string, std::vector<KeyOperation>, std::less<>> keys_;
+    std::map<std::string, std::vector<Disturbance>, std::less<>> disturbances_;
     std::size_t size_ = 0;
 };
 

@@ -42,7 +42,7 @@ public:
             operations_.push_back(&op);
             if (optional(op)) continue;
             ++mandatory_;
-            if (op.outcome == KeyOutcome::ok && changes(op.action) && op.got_cas != 0) told_.push_back(op.got_cas);
+            if (op.outcome == KeyOutcome::ok && writes(op.action) && op.got_cas != 0) told_.push_back(op.got_cas);
         }
         std::stable_sort(operations_.begin(), operations_.end(),
                          [](const auto* a, const auto* b) { return a->started < b->started; });
@@ -106,6 +106,11 @@ private:
 
     static bool optional(const KeyOperation& op) noexcept { return op.outcome == KeyOutcome::ambiguous; }
     static bool changes(KeyAction action) noexcept { return action != KeyAction::get && action != KeyAction::touch; }
+    static bool renews(KeyAction action) noexcept {
+        return action == KeyAction::renew || action == KeyAction::get_and_renew;
+    }
+    // Gives a CAS that nobody had before; one that renews may find nothing to do.
+    static bool writes(KeyAction action) noexcept { return changes(action) && !renews(action); }
 
     LinearizabilityResult refused(std::string why) const {
         LinearizabilityResult result;
@@ -177,7 +182,8 @@ private:
     [[nodiscard]] bool shows(const KeyOperation& op, const Register& before_lost, const Register& after) {
         const auto without = execute(op, before_lost);
         if (!without) return true;
-        const bool changed_nothing = !optional(op) && (op.outcome != KeyOutcome::ok || !changes(op.action));
+        // Nor may it tell a CAS: what was lost may have been conditional on the one before.
+        const bool changed_nothing = !optional(op) && *without == before_lost;
         return !changed_nothing && !(*without == after);
     }
 
@@ -213,6 +219,15 @@ private:
                 after.cas_known = true;
                 after.cas = op.got_cas;
             }
+            return after;
+        }
+
+        if (renews(op.action)) {
+            if (!before.present) return claims(KeyOutcome::not_found) ? std::optional(after) : std::nullopt;
+            if (!claims_ok) return std::nullopt;
+            if (!lost && op.action == KeyAction::get_and_renew && *values_[before.value] != op.got) return std::nullopt;
+            after.cas_known = !lost && op.got_cas != 0;
+            after.cas = after.cas_known ? op.got_cas : 0;
             return after;
         }
 

@@ -221,6 +221,15 @@ std::size_t LocalCluster::connections(std::size_t node) const {
     });
 }
 
+std::uint64_t LocalCluster::not_my_vbucket(std::size_t node) const {
+    impl_->check_node(node);
+    return impl_->ask([&] {
+        NodeProcess* process = impl_->process(node);
+        return impl_->places().places[node].not_my_vbucket +
+               (process != nullptr ? process->node().counters().not_my_vbucket : 0);
+    });
+}
+
 void LocalCluster::close_connections(std::size_t node) {
     impl_->at(node, [&] {
         if (NodeProcess* process = impl_->process(node)) process->close_connections();

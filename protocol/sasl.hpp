@@ -93,6 +93,7 @@ struct SaslServerOptions {
     std::string salt;   ///< raw bytes
     std::uint32_t iterations = 4096;
     bool cyrus = false;  ///< memcached's form: the server's signature with AUTH_CONTINUE, and one more, empty step
+    ScramKeyCache* keys = nullptr;  ///< remembers what was computed; none: computed each time
 };
 
 /// The server's half: for simulated servers and tests.

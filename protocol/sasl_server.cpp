@@ -96,7 +96,9 @@ SaslServer::Reply SaslServer::on_client_final(std::string_view data) {
     const std::string_view without_proof = data.substr(0, proof_at);
     const auto proof = base64_decode(data.substr(proof_at + 3));
     if (!proof || without_proof != "c=" + base64_encode(gs2_header_) + ",r=" + nonce_) return refuse();
-    const std::string salted = scram_salted_password(hash_, password_, options_.salt, options_.iterations);
+    const std::string salted =
+        options_.keys != nullptr ? options_.keys->salted_password(hash_, password_, options_.salt, options_.iterations)
+                                 : scram_salted_password(hash_, password_, options_.salt, options_.iterations);
     const auto expected =
         scram_proof(hash_, salted, client_first_bare_ + ',' + server_first_ + ',' + std::string(without_proof));
     if (!expected) return refuse();

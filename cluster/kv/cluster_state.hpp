@@ -13,6 +13,7 @@
 
 #include "cluster/kv/cluster_config.hpp"
 #include "cluster/kv/disk.hpp"
+#include "protocol/scram.hpp"
 
 namespace chaise::testing {
 
@@ -76,6 +77,8 @@ public:
 
     [[nodiscard]] const ClusterUser* user(std::string_view name) const noexcept;
     [[nodiscard]] bool authenticates(std::string_view name, std::string_view password) const noexcept;
+    /// What SCRAM made of passwords: a server computes it once.
+    [[nodiscard]] protocol::ScramKeyCache& scram_keys() noexcept { return scram_keys_; }
     void add_user(ClusterUser user);  ///< or replaces
     void remove_user(std::string_view name);
 
@@ -136,6 +139,7 @@ private:
     ClusterOptions options_;
     std::vector<Node> nodes_;
     std::map<std::string, ClusterUser, std::less<>> users_;
+    protocol::ScramKeyCache scram_keys_;
     std::shared_ptr<const ClusterConfig> cluster_config_;
     std::map<std::string, std::shared_ptr<const BucketConfig>, std::less<>> buckets_;
     std::map<std::pair<NodeId, NodeId>, Duration> link_delays_;

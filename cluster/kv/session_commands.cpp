@@ -117,6 +117,7 @@ void KvConnection::sasl(Command& command) {
     options.nonce = random_hex(2);
     options.salt = protocol::scram_digest(hash, "salt of " + node_.cluster_config()->uuid);
     options.iterations = node_.cluster().options().scram_iterations;
+    options.keys = &node_.cluster().scram_keys();
     sasl_.emplace(mechanism_, std::move(options));
     sasl_reply(command, sasl_->step(request.data));
 }

@@ -38,7 +38,9 @@ NodeProcess::NodeProcess(std::shared_ptr<NodePlaces> places, NodeId id, std::uni
 
 void NodeProcess::stop() noexcept {
     if (!node_) return;
-    places_->places[id_].process = nullptr;
+    NodePlace& place = places_->places[id_];
+    place.process = nullptr;
+    place.not_my_vbucket += node_->counters().not_my_vbucket;
     kv_.reset();
     http_.reset();
     http_handler_.reset();

@@ -3,6 +3,7 @@
 #include <chaise/iops.hpp>
 #include <chaise/transport.hpp>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -19,7 +20,8 @@ class NodeProcess;
 struct NodePlace {
     Endpoint kv;
     Endpoint http;
-    NodeProcess* process = nullptr;  ///< while it runs
+    NodeProcess* process = nullptr;    ///< while it runs
+    std::uint64_t not_my_vbucket = 0;  ///< counted in former lives
 };
 
 /// What nodes have in common and what outlives their processes. Shared, because a simulated host may be started again

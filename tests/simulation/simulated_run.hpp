@@ -1,30 +1,65 @@
 #pragma once
 
-#include <cstdint>
-#include <iosfwd>
+#include "tests/simulation/run_report.hpp"
+#include "tests/simulation/workload.hpp"
+
+#include <array>
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace chaise::testing {
 
-/// What one seed did, and what is wrong with it.
-struct RunReport {
-    std::vector<std::string> complaints;
-    std::string faults;  ///< what was injected, how often
-    std::uint64_t trace_hash = 0;
-    std::uint64_t operations = 0;
-    std::uint64_t succeeded = 0;
-    std::uint64_t ambiguous = 0;
-    std::uint64_t not_done = 0;
-    std::uint64_t cancelled = 0;
-    std::uint64_t fault_count = 0;
-    std::size_t fault_kinds = 0;
-    std::uint64_t connections = 0;
-    double virtual_seconds = 0;
-};
+/// One seed: what is the same whatever the servers are. Two buckets, the coroutines, a quiet tail, the books closed.
+class SimulatedRun {
+public:
+    SimulatedRun(const SimulatedRun&) = delete;
+    SimulatedRun& operator=(const SimulatedRun&) = delete;
+    [[nodiscard]] RunReport finish();
 
-/// Two buckets, eight to twelve coroutines and a simulated memcached in one thread on virtual time; operations,
-/// faults and times drawn from the seed. `trace`: a line for each event, or null.
-[[nodiscard]] RunReport run_memcached_seed(std::uint64_t seed, std::ostream* trace);
+protected:
+    SimulatedRun(std::uint64_t seed, std::ostream* trace, std::vector<Verb> verbs, bool locks_and_numbers);
+    virtual ~SimulatedRun() = default;
+
+    void connect(std::string_view connection_string, BucketOptions options);
+    [[nodiscard]] Sleep pause(SimRandom& random, Duration mean) {
+        return Sleep(*clock_, random.exponential(mean) + std::chrono::microseconds(1));
+    }
+    void complain(std::string line) { report_.complaints.push_back(std::move(line)); }
+
+    /// A line of the script in the trace.
+    void note(const std::string& what);
+
+    /// Whatever the seed drew, these happen: a run without them would be no test.
+    virtual Task<> scripted_faults() = 0;
+    /// The world's faults are over; so are now the servers' own.
+    virtual void servers_faults_off() = 0;
+    /// Nobody can answer for it any more.
+    [[nodiscard]] virtual bool is_lost(std::string_view key) const = 0;
+    /// Clients have gone: the servers go.
+    virtual void end_servers() = 0;
+    /// What the servers have to say to the report.
+    virtual void add_to_report() {}
+
+    RunReport report_;
+    SimWorld world_;
+    SimRandom random_;
+    std::unique_ptr<IOPS> clock_;
+    Workload workload_;
+    LinearizabilityOptions linearizability_;
+
+private:
+    Task<> script();
+    void quiet_tail();
+    Task<> read_everything(bool& done);
+    void close_buckets();
+    void close_books();
+
+    std::array<std::unique_ptr<AsyncBucket>, 2> buckets_;
+    std::ostream* trace_;
+    std::uint64_t unobserved_ = 0;
+    TimePoint began_;
+};
 
 }  // namespace chaise::testing

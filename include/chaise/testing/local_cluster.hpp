@@ -82,8 +82,7 @@ public:
     /// destroying the cluster is right also after the loop's end. \throws std::invalid_argument for options that make
     /// no cluster, std::system_error when it cannot listen.
     template <Loop L>
-        requires(!std::same_as<L, SimWorld>)
-    explicit LocalCluster(L& loop, const LocalClusterOptions& options = {})
+    requires(!std::same_as<L, SimWorld>) explicit LocalCluster(L& loop, const LocalClusterOptions& options = {})
         : LocalCluster([&loop] { return std::unique_ptr<IOPS>(loop.make_iops()); }, options) {}
     /// Each node on a host of its own, which the world's faults may hit like any other.
     explicit LocalCluster(SimWorld& world, const LocalClusterOptions& options = {});
@@ -113,7 +112,8 @@ public:
     /// SimWorld it is alive after the world's next dispatch.
     void restart_node(std::size_t node);
     /// It is taken out of the map and replicas become active in its place; what they had not got is lost. A living one
-    /// goes on running, and answers "not my vbucket". \throws std::logic_error for the last member.
+    /// goes on running, but has no bucket any more, and ends the connections of those who used it.
+    /// \throws std::logic_error for the last member.
     void failover(std::size_t node);
     /// The node hangs: it accepts and takes bytes, and neither executes nor answers until resume(). In a SimWorld all
     /// of it stands still; on a loop its replication and persistence go on (set their delays to `never` to hold them).
@@ -124,6 +124,9 @@ public:
     [[nodiscard]] bool member(std::size_t node) const;
     /// Clients that are connected to the key-value service.
     [[nodiscard]] std::size_t connections(std::size_t node) const;
+    /// How often it has answered "not my vbucket" since the cluster was made, in all its lives: requests that clients
+    /// sent to the wrong node.
+    [[nodiscard]] std::uint64_t not_my_vbucket(std::size_t node) const;
     /// Ends them, as a network does.
     void close_connections(std::size_t node);
 

@@ -193,6 +193,81 @@ TEST_CASE("what is known beforehand, and keys that may vanish", "[history]") {
     CHECK_FALSE(check_key_history({set(0, 1, "10"), count(2, 3, -1, 9), get(4, 5, "9")}).ok());
 }
 
+TEST_CASE("a CAS may be renewed without a write, a value may not", "[history]") {
+    const auto renew = [](int start, int end, std::uint64_t cas, KeyOutcome outcome = KeyOutcome::ok) {
+        KeyOperation operation = op(start, end, KeyAction::renew, outcome);
+        operation.got_cas = cas;
+        return operation;
+    };
+    const auto get_and_renew = [](int start, int end, std::string got, std::uint64_t cas) {
+        KeyOperation operation = op(start, end, KeyAction::get_and_renew);
+        operation.got = std::move(got);
+        operation.got_cas = cas;
+        return operation;
+    };
+    const auto ok = [](const Operations& history) { return check_key_history(history).ok(); };
+    CHECK(ok({set(0, 1, "a", 7), renew(2, 3, 8), get(4, 5, "a", 8)}));
+    CHECK(ok({set(0, 1, "a", 7), renew(2, 3, 7), get(4, 5, "a", 7)}));
+    CHECK(ok({set(0, 1, "a", 7), renew(2, 3, 0, KeyOutcome::ambiguous), get(4, 5, "a", 9)}));
+    CHECK(ok({set(0, 1, "a", 7), get_and_renew(2, 3, "a", 8), set_if(4, 5, "b", 8, 9)}));
+    CHECK(ok({renew(0, 1, 0, KeyOutcome::not_found), set(2, 3, "a", 7)}));
+    // A lost write that was conditional on a CAS that nobody tells, shown by a value that comes later.
+    CHECK(check_key_history({{.action = KeyAction::set,
+                              .started = at(0),
+                              .completed = at(1),
+                              .outcome = KeyOutcome::ambiguous,
+                              .value = "b",
+                              .cas = 5},
+                             renew(2, 3, 9),
+                             get(4, 5, "b", 9)},
+                            {.initial = "a"})
+              .ok());
+    // Two that renew may find the same.
+    CHECK(ok({set(0, 1, "a", 7), renew(2, 3, 8), renew(4, 5, 8)}));
+
+    CHECK_FALSE(ok({set(0, 1, "a", 7), renew(2, 3, 8), get(4, 5, "a", 7)}));
+    CHECK_FALSE(ok({set(0, 1, "a", 7), renew(2, 3, 8), set_if(4, 5, "b", 7, 9)}));
+    CHECK_FALSE(ok({set(0, 1, "a", 7), renew(2, 3, 8), get(4, 5, "b", 8)}));
+    CHECK_FALSE(ok({set(0, 1, "a", 7), get_and_renew(2, 3, "b", 8)}));
+    CHECK_FALSE(ok({renew(0, 1, 7)}));
+    CHECK_FALSE(ok({set(0, 1, "a", 7), renew(2, 3, 0, KeyOutcome::not_found)}));
+}
+
+TEST_CASE("a disturbed key is judged before and after, by what it then has", "[history]") {
+    const auto complaints = [](std::optional<std::string> value, const Operations& operations) {
+        History history;
+        for (const KeyOperation& operation : operations) history.add("k", operation);
+        history.settled("k", at(5), "nothing to settle");
+        history.disturbed("k", at(10));
+        history.disturbed("k", at(12));
+        history.settled("k", at(20), std::move(value));
+        return history.complaints().size();
+    };
+    // An acknowledged write is lost, and not by the client.
+    CHECK(complaints("a", {set(0, 1, "a"), set(8, 9, "b"), get(21, 22, "a")}) == 0);
+    CHECK(complaints("a", {set(0, 1, "a"), get(11, 12, "z"), get(21, 22, "a")}) == 0);
+    CHECK(complaints({}, {set(0, 1, "a"), miss(21, 22)}) == 0);
+    // What reached into the disturbance may have had its effect before, in or after it.
+    CHECK(complaints("a", {set(0, 1, "a"), set(9, 30, "c"), get(21, 22, "a"), get(31, 32, "c")}) == 0);
+    CHECK(complaints("c", {set(0, 1, "a"), set(9, 11, "c"), get(21, 22, "c")}) == 0);
+    CHECK(complaints("c", {set(0, 1, "a"), lost(2, 3, "c"), get(21, 22, "c")}) == 0);
+    CHECK(complaints("a", {set(0, 1, "a"), lost(2, 3, "c"), get(21, 22, "a"), get(23, 24, "c")}) == 0);
+    CHECK(complaints("a", {set(0, 1, "a"), get(9, 30, "z")}) == 0);
+
+    CHECK(complaints("a", {set(0, 1, "a"), get(2, 3, "b")}) == 1);
+    CHECK(complaints("a", {set(0, 1, "a"), get(21, 22, "b")}) == 1);
+    CHECK(complaints("a", {set(0, 1, "a"), miss(21, 22)}) == 1);
+    CHECK(complaints({}, {set(0, 1, "a"), get(21, 22, "a")}) == 1);
+    CHECK(complaints("a", {set(0, 1, "a"), set(21, 22, "b"), get(23, 24, "a")}) == 1);
+    CHECK(complaints("a", {get(2, 3, "b"), get(21, 22, "b")}) == 2);
+    // Not settled: nothing more can be said.
+    History open;
+    open.add("k", get(2, 3, "b"));
+    open.add("k", get(21, 22, "b"));
+    open.disturbed("k", at(1));
+    CHECK(open.complaints().empty());
+}
+
 TEST_CASE("the search gives up openly", "[history]") {
     Operations hard;
     for (int i = 0; i < 20; ++i) hard.push_back(lost(0, 1, std::to_string(i)));

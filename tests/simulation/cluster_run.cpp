@@ -1,0 +1,274 @@
+// The client and a cluster.
+//
+// What may be asked of the cluster. It replicates and persists after it has answered, so that what it acknowledged may
+// be lost, as in a real one; the client cannot help it. Therefore a seed is one of two kinds:
+//
+// - careful (two of three): replication and persistence take no time: a write is on every replica that is up and knows
+//   the map, and on the disk, before its answer is. A killed node finds everything on its disk again. A failover loses
+//   nothing, if one of the vbucket's replicas is up and was when the active node died (the copy that has most becomes
+//   active, and that one has all), and if the node that is failed over is dead or hears of it at once (or else two
+//   nodes believe to be active, and what the old one acknowledges is lost). Other nodes may hear as late as they like:
+//   until the new active one believes it, nobody is. All keys are linearizable throughout.
+// - careless: replication, persistence and the failed-over node's knowledge lag. From the moment when a key's active
+//   node is killed or failed over until all nodes know the map and its active node is up, the key is disturbed: not
+//   judged, but for values that are nobody's. It then is a register again that has what the active node has (in its
+//   memory; that is the witness).
+//
+// A failover that finds no such replica disturbs in careful seeds, too; without any the vbucket is lost for good.
+// Locks are in memory only: a node's death and a failover may end them.
+
+#include "tests/simulation/simulated_run.hpp"
+
+#include <chaise/testing/local_cluster.hpp>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+namespace chaise::testing {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+std::vector<Verb> verbs() {
+    using enum Verb;
+    return {get,    get,    get,     upsert,  upsert, upsert,        insert, replace, replace, remove,
+            append, append, counter, counter, touch,  get_and_touch, exists, lock,    unlock};
+}
+
+struct Shape {
+    bool careless = false;
+    LocalClusterOptions cluster{};
+};
+
+Shape draw_shape(SimRandom& random, std::uint64_t seed) {
+    Shape shape{.careless = random.chance(1.0 / 3)};
+    LocalClusterOptions& cluster = shape.cluster;
+    cluster.nodes = random.between(2, 4);
+    cluster.replicas = static_cast<std::uint32_t>(random.between(1, std::min<std::uint64_t>(2, cluster.nodes - 1)));
+    if (random.chance(0.15)) cluster.replicas = 0;
+    cluster.vbuckets = random.chance(0.5) ? 16 : 64;
+    cluster.seed = seed;
+    if (shape.careless) {
+        cluster.replication_delay = random.exponential(3ms);
+        cluster.persistence_delay = random.exponential(10ms);
+    }
+    return shape;
+}
+
+class ClusterRun final : public SimulatedRun {
+public:
+    ClusterRun(std::uint64_t seed, std::ostream* trace)
+        : SimulatedRun(seed, trace, verbs(), true), shape_(draw_shape(random_, seed)) {
+        cluster_.emplace(world_, shape_.cluster);
+        linearizability_.blank_padding = false;
+        SimFaults faults = world_.faults();
+        if (faults.host_killed > 0 && !shape_.careless) killers_ = random_.between(1, 2);
+        faults.host_killed = 0;
+        world_.set_faults(faults);
+        connect(cluster_->connection_string("default"), {.username = "Administrator", .password = "password"});
+    }
+
+private:
+    [[nodiscard]] std::size_t nodes() const { return cluster_->nodes(); }
+    void count(const char* fault) { ++faults_[fault]; }
+
+    Task<> scripted_faults() override {
+        SimRandom random = world_.random("scripted faults");
+        for (std::uint64_t i = 0; i < killers_; ++i) spawn(world_, kill_at_random(i));
+        co_await pause(random, 10ms);
+        for (int i = 0; i < 2; ++i) {
+            co_await fail_over(random);
+            co_await trouble_network(random);
+            if (random.chance(0.7)) co_await kill_and_restart(random);
+        }
+        over_ = true;
+    }
+
+    /// In place of the world's random deaths: of these it is known who was up when.
+    Task<> kill_at_random(std::uint64_t number) {
+        SimRandom random = world_.random("killer", number);
+        const SimFaults faults = world_.faults();
+        while (true) {
+            co_await pause(random, faults.host_fault_interval);
+            if (over_) co_return;
+            const std::size_t node = random.below(nodes());
+            kill(node);
+            co_await pause(random, faults.host_fault_length);
+            restart(node);
+        }
+    }
+
+    void kill(std::size_t node) {
+        if (!cluster_->alive(node)) return;
+        note("kill node" + std::to_string(node + 1));
+        died_[node] = world_.now();
+        cluster_->kill_node(node);
+    }
+    void restart(std::size_t node) {
+        if (cluster_->alive(node)) return;
+        note("restart node" + std::to_string(node + 1));
+        started_[node] = world_.now();
+        cluster_->restart_node(node);
+    }
+
+    Task<> trouble_network(SimRandom& random) {
+        const auto host = [&] { return "node" + std::to_string(random.below(nodes()) + 1); };
+        world_.reset_connections(host());
+        co_await pause(random, 10ms);
+        const std::string cut_off = host();
+        world_.black_hole(cut_off);
+        co_await pause(random, 20ms);
+        world_.heal(cut_off);
+        co_await pause(random, 10ms);
+        const std::size_t hanging = random.below(nodes());
+        cluster_->pause(hanging);
+        co_await pause(random, 20ms);
+        cluster_->resume(hanging);
+        co_await pause(random, 10ms);
+    }
+
+    Task<> kill_and_restart(SimRandom& random) {
+        const std::size_t node = random.below(nodes());
+        std::vector<std::string> disturbed;
+        if (shape_.careless) disturb(disturbed = active_on(node));
+        kill(node);
+        co_await pause(random, 20ms);
+        restart(node);
+        co_await settle(random, disturbed);
+        co_await pause(random, 10ms);
+    }
+
+    Task<> fail_over(SimRandom& random) {
+        std::vector<std::size_t> members;
+        for (std::size_t node = 0; node < nodes(); ++node) {
+            if (cluster_->member(node)) members.push_back(node);
+        }
+        const bool worthwhile = shape_.cluster.replicas > 0 || random.chance(0.3);
+        if (members.size() < 2 || !worthwhile) co_return;
+        const std::size_t node = members[random.below(members.size())];
+        std::vector<std::string> disturbed = active_on(node);
+
+        const bool to_be_killed = random.chance(0.4);
+        if (to_be_killed) {
+            if (shape_.careless) disturb(disturbed);
+            kill(node);
+            co_await pause(random, 10ms);
+        }
+        const bool others_lag = random.chance(0.6);
+        for (std::size_t other = 0; other < nodes(); ++other) {
+            if (other == node ? !shape_.careless : !others_lag) continue;
+            cluster_->set_config_delay(other, random.exponential(20ms));
+            count("config_lag");
+        }
+        const bool lives = cluster_->alive(node);  // a killer may have had its word
+        if (!shape_.careless)
+            std::erase_if(disturbed, [&](const std::string& key) { return loses_nothing(node, key); });
+        disturb(disturbed);
+        note("failover of node" + std::to_string(node + 1) + (lives ? ", living, " : ", dead, ") +
+             std::to_string(disturbed.size()) + " keys disturbed");
+        cluster_->failover(node);
+        workload_.locks_hold(!shape_.careless);
+        count(lives ? "failover_of_living" : "failover_of_dead");
+        co_await pause(random, 30ms);
+        if (to_be_killed && random.chance(0.5)) restart(node);
+        co_await settle(random, disturbed);
+        co_await pause(random, 10ms);
+    }
+
+    [[nodiscard]] std::vector<std::string> active_on(std::size_t node) const {
+        std::vector<std::string> keys = workload_.keys();
+        std::erase_if(keys, [&](const std::string& key) { return cluster_->placement(key).active != node; });
+        return keys;
+    }
+    /// One of the key's replicas is up, and was up when its active node died, if it did: after all had settled.
+    [[nodiscard]] bool loses_nothing(std::size_t active, const std::string& key) const {
+        const std::vector<std::size_t> replicas = cluster_->placement(key).replicas;
+        const TimePoint end = cluster_->alive(active) ? world_.now() : died_[active];
+        return replicas.empty() || std::any_of(replicas.begin(), replicas.end(), [&](std::size_t replica) {
+                   return cluster_->alive(replica) && started_[replica] < end && settled_ < end;
+               });
+    }
+    void disturb(const std::vector<std::string>& keys) {
+        for (const std::string& key : keys) workload_.history().disturbed(key, world_.now());
+    }
+
+    /// All nodes believe the map, and the active nodes of these keys are up: they are registers again.
+    Task<> settle(SimRandom& random, std::vector<std::string> keys) {
+        for (std::size_t node = 0; node < nodes(); ++node) cluster_->set_config_delay(node, Duration::zero());
+        settled_ = world_.now();
+        workload_.locks_hold(true);
+        note("all nodes know the map");
+        for (const std::string& key : keys) {
+            const auto active = cluster_->placement(key).active;
+            if (!active) continue;
+            while (!cluster_->alive(*active)) {
+                restart(*active);
+                co_await pause(random, 1ms);
+            }
+            const auto document = cluster_->stored(*active, key);
+            workload_.history().settled(key, world_.now(), document ? std::optional(document->value) : std::nullopt);
+        }
+    }
+
+    void servers_faults_off() override {
+        cluster_->set_replication_delay(Duration::zero());
+        cluster_->set_persistence_delay(Duration::zero());
+    }
+
+    [[nodiscard]] bool is_lost(std::string_view key) const override { return !cluster_->placement(key).active; }
+
+    /// The copies of a cluster at rest are equal.
+    void compare_copies() {
+        for (const std::string& key : workload_.keys()) {
+            const KeyPlacement where = cluster_->placement(key);
+            if (!where.active) continue;
+            const auto active = cluster_->stored(*where.active, key);
+            for (const std::size_t replica : where.replicas) {
+                const auto copy = cluster_->stored(replica, key);
+                if (copy.has_value() == active.has_value() &&
+                    (!copy || (copy->value == active->value && copy->seqno == active->seqno))) {
+                    continue;
+                }
+                complain("copies of " + key + " differ: \"" + (active ? active->value : "nothing") + "\", replica \"" +
+                         (copy ? copy->value : "nothing") + '"');
+            }
+        }
+    }
+
+    void add_to_report() override {
+        compare_copies();
+        for (std::size_t node = 0; node < nodes(); ++node) report_.rerouted += cluster_->not_my_vbucket(node);
+        for (const auto& [name, times] : faults_) {
+            report_.faults += name + " x" + std::to_string(times) + " ";
+            report_.fault_count += times;
+            ++report_.fault_kinds;
+        }
+        const LocalClusterOptions& cluster = shape_.cluster;
+        report_.shape = std::string(shape_.careless ? "careless" : "careful") + ", " + std::to_string(cluster.nodes) +
+                        " nodes, " + std::to_string(cluster.replicas) + " replicas, " +
+                        std::to_string(cluster.vbuckets) + " vbuckets";
+    }
+
+    void end_servers() override {
+        cluster_.reset();
+        world_.run_for(1s);
+    }
+
+    Shape shape_;
+    std::optional<LocalCluster> cluster_;
+    std::array<TimePoint, 4> started_{};
+    std::array<TimePoint, 4> died_{};
+    TimePoint settled_{};
+    std::uint64_t killers_ = 0;
+    bool over_ = false;
+    std::map<std::string, std::uint64_t> faults_;
+};
+
+}  // namespace
+
+RunReport run_cluster_seed(std::uint64_t seed, std::ostream* trace) { return ClusterRun(seed, trace).finish(); }
+
+}  // namespace chaise::testing

@@ -1,0 +1,359 @@
+#include "tests/simulation/workload.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+#include <utility>
+
+namespace chaise::testing {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t plain_keys = 32;
+constexpr std::uint64_t number_keys = 4;
+constexpr std::uint64_t lock_keys = 4;
+
+KeyAction action_of(Verb verb) noexcept {
+    switch (verb) {
+        case Verb::get:
+            return KeyAction::get;
+        case Verb::upsert:
+            return KeyAction::set;
+        case Verb::insert:
+            return KeyAction::insert;
+        case Verb::replace:
+            return KeyAction::replace;
+        case Verb::remove:
+            return KeyAction::remove;
+        case Verb::append:
+            return KeyAction::append;
+        case Verb::counter:
+            return KeyAction::counter;
+        case Verb::touch:
+            return KeyAction::renew;
+        case Verb::get_and_touch:
+        case Verb::lock:
+            return KeyAction::get_and_renew;
+        case Verb::exists:
+        case Verb::unlock:
+            break;
+    }
+    return KeyAction::touch;
+}
+
+bool takes_cas(Verb verb) noexcept {
+    return verb == Verb::upsert || verb == Verb::replace || verb == Verb::append || verb == Verb::remove;
+}
+bool needs_the_lock(Verb verb) noexcept { return verb != Verb::get && verb != Verb::exists && verb != Verb::unlock; }
+bool is_lock_key(std::string_view key) noexcept { return key.starts_with("lock"); }
+bool is_number_key(std::string_view key) noexcept { return key.starts_with("number"); }
+
+/// What a successful result tells goes into the operation; the error otherwise.
+template <class T>
+Error take(KeyOperation& operation, const Expected<T, Error>& outcome) {
+    if (!outcome) return outcome.error();
+    operation.got_cas = outcome->cas();
+    if constexpr (std::same_as<T, ValueResult>) {
+        operation.got = outcome->owned();
+        operation.number = outcome->counter();
+    }
+    return {};
+}
+Error take(KeyOperation& operation, const Expected<ExistsResult, Error>& outcome) {
+    if (!outcome) return outcome.error();
+    operation.got_cas = outcome->cas();
+    return outcome->exists() ? Error() : Error(errc::document_not_found);
+}
+
+}  // namespace
+
+Workload::Workload(SimWorld& world, RunReport& report, std::vector<Verb> verbs, bool locks_and_numbers)
+    : world_(world), report_(report), verbs_(std::move(verbs)), locks_and_numbers_(locks_and_numbers) {
+    const auto add = [&](const char* name, std::uint64_t count) {
+        for (std::uint64_t i = 0; i < count; ++i) keys_.push_back(name + std::to_string(i));
+    };
+    add("key", plain_keys);
+    if (!locks_and_numbers_) return;
+    add("number", number_keys);
+    add("lock", lock_keys);
+}
+
+Task<> Workload::work(AsyncBucket& bucket, IOPS& clock, std::uint64_t number) {
+    SimRandom random = world_.random("worker", number);
+    for (std::uint64_t i = 0; i < operations_each || (!script_over_ && i < operations_each_at_most); ++i) {
+        if (random.chance(0.3)) co_await Sleep(clock, random.exponential(2ms) + 1us);
+        if (random.chance(0.05)) {
+            abandon_one(bucket, random);
+        } else if (random.chance(0.05)) {
+            // Several in flight at once, by one who waits for none of them.
+            for (std::uint64_t n = random.between(2, 12); n > 0; --n) {
+                spawn(world_, operate(bucket, draw_call(random, number)));
+            }
+        } else {
+            Call call = draw_call(random, number);
+            co_await operate(bucket, std::move(call));
+        }
+    }
+    ++done_;
+}
+
+std::string Workload::draw_key(Verb verb, SimRandom& random) const {
+    const auto one = [&](const char* name, std::uint64_t count) { return name + std::to_string(random.below(count)); };
+    if (verb == Verb::counter) return one("number", number_keys);
+    if (verb == Verb::lock || verb == Verb::unlock) return one("lock", lock_keys);
+    if (locks_and_numbers_ && random.chance(0.15)) return one("lock", lock_keys);
+    if (locks_and_numbers_ && verb != Verb::append && random.chance(0.15)) return one("number", number_keys);
+    return one("key", plain_keys);
+}
+
+/// A handle that is dropped or cancelled: it may have been executed, and nobody hears of it.
+void Workload::abandon_one(AsyncBucket& bucket, SimRandom& random) {
+    const std::uint64_t id = next_id_++;
+    KeyOperation operation{.action = KeyAction::set, .started = world_.now(), .outcome = KeyOutcome::ambiguous};
+    const std::string key = "key" + std::to_string(random.below(plain_keys));
+    operation.value = key + "#" + std::to_string(id);
+    key_of_[id] = key;
+    auto handle = bucket.upsert(key, operation.value);
+    if (random.chance(0.5)) {
+        register_.started(id, world_.now(), world_.now() + 250ms, "cancelled upsert of " + key);
+        ++report_.cancelled;
+        handle.set_callbacks([this, id](const OperationResult&) { register_.completed(id, world_.now()); },
+                             [this, id](const Error&) { register_.completed(id, world_.now()); });
+        if (random.chance(0.5)) handle.cancel();
+    } else if (random.chance(0.5)) {
+        handle.detach();
+    }
+    operation.completed = world_.now();
+    history_.add(key, std::move(operation));
+}
+
+Workload::Call Workload::draw_call(SimRandom& random, std::uint64_t client) {
+    const std::uint64_t id = next_id_++;
+    Call call{};
+    call.id = id;
+    call.verb = verbs_[random.below(verbs_.size())];
+    call.key = draw_key(call.verb, random);
+    call.timeout = Duration(static_cast<std::int64_t>(random.between(2'000'000, 400'000'000)));
+    call.lock_time = std::chrono::seconds(random.between(1, 2));
+    // Far enough away for calendars that leap by days.
+    if (random.chance(0.5)) call.expiry = Expiry(std::chrono::hours(24 * random.between(25, 29)));
+    KeyOperation& operation = call.operation;
+    operation.client = client;
+    operation.action = action_of(call.verb);
+    if (is_number_key(call.key)) {
+        operation.value = std::to_string(random.below(1000));
+        operation.delta = static_cast<std::int64_t>(random.below(40)) - 15;
+        if (random.chance(0.5)) operation.initial = random.below(100);
+    } else {
+        operation.value = (call.verb == Verb::append ? "+" : call.key + "#") + std::to_string(id);
+        key_of_[id] = call.key;
+    }
+    const bool knows = random.chance(0.5);
+    if (knows && takes_cas(call.verb)) {
+        operation.cas = is_lock_key(call.key) ? locks_[call.key].cas : last_cas_[call.key];
+    }
+    if (call.verb == Verb::unlock) operation.cas = locks_[call.key].cas;
+    if (call.verb == Verb::unlock && operation.cas == 0) operation.cas = 1;  // nobody's
+    return call;
+}
+
+/// Starts an operation, awaits it and writes down what came of it.
+Task<> Workload::operate(AsyncBucket& bucket, Call call) {
+    call.operation.started = world_.now();
+    if (call.operation.cas != 0 && is_lock_key(call.key)) locks_[call.key].held = false;
+    register_.started(call.id, world_.now(), world_.now() + call.timeout, call.key);
+    ++report_.operations;
+    const std::uint64_t era_before = era();
+    if (call.verb == Verb::lock) ++being_locked_[call.key];
+    const Error error = co_await perform(bucket, call);
+    register_.completed(call.id, world_.now());
+    call.operation.completed = world_.now();
+    call.operation.outcome = outcome_of(call, error);
+    if (is_lock_key(call.key)) keep_lock(call, era_before);
+    write_down(call);
+}
+
+Task<Error> Workload::perform(AsyncBucket& bucket, Call& call) {
+    KeyOperation& operation = call.operation;
+    const std::string& key = call.key;
+    const Duration timeout = call.timeout;
+    switch (call.verb) {
+        case Verb::get:
+            co_return take(operation, co_await bucket.get(key, {.timeout = timeout}).as_expected());
+        case Verb::upsert:
+            co_return take(
+                operation,
+                co_await bucket.upsert(key, operation.value, {.cas = operation.cas, .timeout = timeout}).as_expected());
+        case Verb::insert:
+            co_return take(operation, co_await bucket.insert(key, operation.value, {.timeout = timeout}).as_expected());
+        case Verb::replace:
+            co_return take(operation,
+                           co_await bucket.replace(key, operation.value, {.cas = operation.cas, .timeout = timeout})
+                               .as_expected());
+        case Verb::remove: {
+            const Error error =
+                take(operation, co_await bucket.remove(key, {.cas = operation.cas, .timeout = timeout}).as_expected());
+            operation.got_cas = 0;  // a tombstone's
+            co_return error;
+        }
+        case Verb::append:
+            co_return take(
+                operation,
+                co_await bucket.append(key, operation.value, {.cas = operation.cas, .timeout = timeout}).as_expected());
+        default:
+            co_return co_await perform_more(bucket, call);
+    }
+}
+
+Task<Error> Workload::perform_more(AsyncBucket& bucket, Call& call) {
+    KeyOperation& operation = call.operation;
+    const std::string& key = call.key;
+    const Duration timeout = call.timeout;
+    switch (call.verb) {
+        case Verb::counter:
+            co_return take(
+                operation,
+                co_await bucket
+                    .counter(key, {.delta = operation.delta, .initial = operation.initial, .timeout = timeout})
+                    .as_expected());
+        case Verb::touch:
+            co_return take(operation, co_await bucket.touch(key, call.expiry, {.timeout = timeout}).as_expected());
+        case Verb::get_and_touch:
+            co_return take(operation,
+                           co_await bucket.get_and_touch(key, call.expiry, {.timeout = timeout}).as_expected());
+        case Verb::exists:
+            co_return take(operation, co_await bucket.exists(key, {.timeout = timeout}).as_expected());
+        case Verb::lock:
+            co_return take(operation, co_await bucket.lock(key, call.lock_time, {.timeout = timeout}).as_expected());
+        default:
+            co_return take(operation, co_await bucket.unlock(key, operation.cas, {.timeout = timeout}).as_expected());
+    }
+}
+
+KeyOutcome Workload::outcome_of(const Call& call, const Error& error) {
+    switch (error.code()) {
+        case errc::success:
+            return KeyOutcome::ok;
+        case errc::document_not_found:
+            return KeyOutcome::not_found;
+        case errc::document_exists:
+            return KeyOutcome::exists;
+        case errc::cas_mismatch:
+            if (call.operation.cas == 0) complain("a CAS mismatch of an operation without CAS: " + error.message());
+            return KeyOutcome::cas_mismatch;
+        case errc::delta_invalid:
+            return KeyOutcome::not_a_number;
+        case errc::timeout_after_send:
+        case errc::connection_lost_after_send:
+            return KeyOutcome::ambiguous;
+        case errc::timeout_before_send:
+            if (error.may_have_happened()) complain("timeout_before_send that may have happened");
+            return KeyOutcome::not_done;
+        case errc::document_locked: {
+            const auto until = locked_until_.find(call.key);
+            if (being_locked_[call.key] == 0 &&
+                (until == locked_until_.end() || until->second < call.operation.started)) {
+                complain("locked by nobody: " + error.message());
+            }
+            return KeyOutcome::not_done;
+        }
+        case errc::document_not_locked:
+            if (call.verb == Verb::unlock) return KeyOutcome::not_done;
+            break;
+        default:
+            if (std::find(explained_.begin(), explained_.end(), error.code()) != explained_.end()) {
+                return error.may_have_happened() ? KeyOutcome::ambiguous : KeyOutcome::not_done;
+            }
+    }
+    complain("an error that nobody can explain: " + error.message());
+    return KeyOutcome::ambiguous;
+}
+
+/// While somebody holds a lock, nobody else changes the document.
+void Workload::keep_lock(const Call& call, std::uint64_t era_before) {
+    const KeyOperation& operation = call.operation;
+    Lock& lock = locks_[call.key];
+    const bool ok = operation.outcome == KeyOutcome::ok;
+    const bool others = ok && needs_the_lock(call.verb) && (operation.cas == 0 || operation.cas != lock.cas);
+    if (others && lock.held && lock.era == era() && lock.since <= operation.started &&
+        operation.completed < lock.until) {
+        complain(call.key + " was changed while it was locked: " + to_string(operation));
+    }
+    if (call.verb != Verb::lock) return;
+    --being_locked_[call.key];
+    TimePoint& latest = locked_until_[call.key];
+    if (ok) {
+        latest = std::max(latest, operation.completed + call.lock_time + 1ms);
+        lock = {operation.got_cas, operation.completed, operation.started + call.lock_time, era_before, locks_hold_};
+    } else if (operation.outcome == KeyOutcome::ambiguous) {
+        latest = TimePoint::max();  // it may still come to be executed
+    }
+}
+
+void Workload::write_down(Call& call) {
+    KeyOperation& operation = call.operation;
+    report_.ambiguous += operation.outcome == KeyOutcome::ambiguous;
+    report_.not_done += operation.outcome == KeyOutcome::not_done;
+    report_.succeeded += operation.outcome == KeyOutcome::ok;
+    const bool tells_value = operation.action == KeyAction::get || operation.action == KeyAction::get_and_renew;
+    if (tells_value && operation.outcome == KeyOutcome::ok) check_value(call.key, operation.got);
+    if (call.verb == Verb::unlock) return;
+    if (is_lock_key(call.key)) {
+        operation.got_cas = 0;
+    } else if (operation.got_cas != 0) {
+        last_cas_[call.key] = operation.got_cas;
+    }
+    const bool read_that_failed = operation.action == KeyAction::get && operation.outcome == KeyOutcome::ambiguous;
+    if (!read_that_failed) history_.add(call.key, std::move(operation));
+}
+
+/// A value names its key, and those who made it: "key5#17+23".
+void Workload::check_value(const std::string& key, const std::string& value) {
+    const auto wrong = [&] { complain("a read of " + key + " gave \"" + value + "\""); };
+    const char* at = value.data();
+    const char* const end = at + value.size();
+    std::uint64_t number = 0;
+    if (is_number_key(key)) {
+        const auto parsed = std::from_chars(at, end, number);
+        if (parsed.ec != std::errc{} || parsed.ptr != end) wrong();
+        return;
+    }
+    if (!value.starts_with(key + "#")) return wrong();
+    at += key.size();
+    while (at != end) {
+        if (*at != '#' && *at != '+') return wrong();
+        const auto parsed = std::from_chars(at + 1, end, number);
+        const auto maker = key_of_.find(number);
+        if (parsed.ec != std::errc{} || maker == key_of_.end() || maker->second != key) return wrong();
+        at = parsed.ptr;
+    }
+}
+
+Task<> Workload::read_at_last(AsyncBucket& bucket, std::string key) {
+    KeyOperation operation{.action = KeyAction::get, .started = world_.now()};
+    // A connection that fell silent is noticed by an operation that times out on it, and left.
+    auto outcome = co_await bucket.get(key, {.timeout = 1s, .quiet = true}).as_expected();
+    if (!outcome) outcome = co_await bucket.get(key, {.timeout = 1s, .quiet = true}).as_expected();
+    if (!outcome) {
+        complain("quiet tail: " + key + ": " + outcome.error().message());
+        co_return;
+    }
+    operation.completed = world_.now();
+    operation.outcome = outcome->success() ? KeyOutcome::ok : KeyOutcome::not_found;
+    if (outcome->success()) {
+        operation.got = outcome->owned();
+        if (!is_lock_key(key)) operation.got_cas = outcome->cas();
+        check_value(key, operation.got);
+    }
+    history_.add(key, std::move(operation));
+}
+
+std::vector<std::string> Workload::complaints(const LinearizabilityOptions& options) const {
+    std::vector<std::string> all = register_.complaints();
+    for (std::string& line : history_.complaints(options)) all.push_back(std::move(line));
+    return all;
+}
+
+}  // namespace chaise::testing

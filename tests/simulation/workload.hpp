@@ -1,0 +1,119 @@
+#pragma once
+
+#include "cluster/history.hpp"
+#include "tests/simulation/run_report.hpp"
+#include "tests/support/sleep.hpp"
+
+#include <chaise/chaise.hpp>
+#include <chaise/testing/simulation.hpp>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace chaise::testing {
+
+enum class Verb : std::uint8_t {
+    get,
+    upsert,
+    insert,
+    replace,
+    remove,
+    append,
+    counter,
+    touch,
+    get_and_touch,
+    exists,
+    lock,
+    unlock
+};
+
+/// What the coroutines of a run do, and the books that are kept of it: each outcome once and in time, a history for
+/// each key, and only errors that something explains.
+///
+/// Documents are of three kinds, by what can be said of them. "key…": a value names its key and the operations that
+/// made it. "number…": for counters. "lock…": for locks; of them CAS are not judged, because that of a lock is in the
+/// memory of the active copy only, and the document has its former one again when that is lost.
+class Workload {
+public:
+    /// At least; more while the script is not over, but not for ever.
+    static constexpr std::uint64_t operations_each = 72;
+    static constexpr std::uint64_t operations_each_at_most = 144;
+
+    /// `verbs`: from which is drawn; what is named twice is drawn twice as often.
+    Workload(SimWorld& world, RunReport& report, std::vector<Verb> verbs, bool locks_and_numbers);
+
+    /// One coroutine's work.
+    Task<> work(AsyncBucket& bucket, IOPS& clock, std::uint64_t number);
+    /// Reads a key when all is well again: now, or by a second attempt if a connection had to be found dead.
+    Task<> read_at_last(AsyncBucket& bucket, std::string key);
+
+    void script_is_over() noexcept { script_over_ = true; }
+    /// Locks that were given may be gone, as when their vbucket moves; the world.s killed hosts count by themselves.
+    /// False: two nodes may each give a lock, until it is true again.
+    void locks_hold(bool hold) noexcept {
+        locks_hold_ = hold;
+        ++eras_;
+    }
+    /// An error that has its reason in what these servers do.
+    void also_explained(errc code) { explained_.push_back(code); }
+
+    [[nodiscard]] const std::vector<std::string>& keys() const noexcept { return keys_; }
+    [[nodiscard]] History& history() noexcept { return history_; }
+    [[nodiscard]] std::uint64_t done() const noexcept { return done_; }
+    [[nodiscard]] std::vector<std::string> complaints(const LinearizabilityOptions& options) const;
+
+private:
+    struct Call {
+        std::uint64_t id = 0;
+        Verb verb = Verb::get;
+        std::string key;
+        Duration timeout{};
+        std::chrono::seconds lock_time{1};
+        Expiry expiry{};
+        KeyOperation operation{};
+    };
+    struct Lock {
+        Cas cas = 0;
+        TimePoint since{};
+        TimePoint until{};
+        std::uint64_t era = 0;
+        bool held = false;  ///< nobody has begun to end it
+    };
+
+    void abandon_one(AsyncBucket& bucket, SimRandom& random);
+    Task<> operate(AsyncBucket& bucket, Call call);
+    Task<Error> perform(AsyncBucket& bucket, Call& call);
+    Task<Error> perform_more(AsyncBucket& bucket, Call& call);
+    [[nodiscard]] Call draw_call(SimRandom& random, std::uint64_t client);
+    void write_down(Call& call);
+    void keep_lock(const Call& call, std::uint64_t era_before);
+    [[nodiscard]] std::string draw_key(Verb verb, SimRandom& random) const;
+    [[nodiscard]] KeyOutcome outcome_of(const Call& call, const Error& error);
+    void check_value(const std::string& key, const std::string& value);
+    /// Locks that were given in another era may be gone.
+    [[nodiscard]] std::uint64_t era() const noexcept { return eras_ + world_.counts().faults[SimFault::host_killed]; }
+    void complain(std::string line) { report_.complaints.push_back(std::move(line)); }
+
+    SimWorld& world_;
+    RunReport& report_;
+    std::vector<Verb> verbs_;
+    bool locks_and_numbers_;
+    std::vector<std::string> keys_;
+    std::vector<errc> explained_;
+    CompletionRegister register_;
+    History history_;
+    std::map<std::uint64_t, std::string> key_of_;  // of operations that put their number into a value
+    std::map<std::string, Cas> last_cas_;
+    std::map<std::string, Lock> locks_;
+    std::map<std::string, TimePoint> locked_until_;  // at the latest, by whomever
+    std::map<std::string, int> being_locked_;        // by operations under way
+    std::uint64_t next_id_ = 1;
+    std::uint64_t eras_ = 0;
+    std::uint64_t done_ = 0;
+    bool script_over_ = false;
+    bool locks_hold_ = true;
+};
+
+}  // namespace chaise::testing
