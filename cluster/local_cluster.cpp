@@ -196,6 +196,9 @@ void LocalCluster::restart_node(std::size_t node) {
 void LocalCluster::failover(std::size_t node) {
     impl_->at(node, [&] { impl_->state().failover(node); });
 }
+void LocalCluster::hand_over(std::size_t node) {
+    impl_->at(node, [&] { impl_->state().hand_over(node); });
+}
 void LocalCluster::pause(std::size_t node) {
     impl_->at(node, [&] { impl_->hosts().set_paused(node, true); });
 }

@@ -156,6 +156,24 @@ void ClusterState::failover(NodeId id) {
     publish_cluster();
 }
 
+void ClusterState::hand_over(NodeId id) {
+    for (const std::string& name : buckets()) {
+        BucketConfig next = edit(name);
+        bool changed = false;
+        for (std::size_t vbucket = 0; vbucket < next.map.size(); ++vbucket) {
+            VbucketRow& row = next.map[vbucket];
+            if (position_of(id, row) != 0) continue;
+            VbucketRow others(row.begin() + 1, row.end());
+            std::erase_if(others, [&](auto node) { return node == no_node || !alive(static_cast<NodeId>(node)); });
+            if (others.empty()) continue;
+            const NodeId chosen = successor(next, static_cast<std::uint16_t>(vbucket), others);
+            std::iter_swap(row.begin(), std::find(row.begin(), row.end(), static_cast<std::ptrdiff_t>(chosen)));
+            changed = true;
+        }
+        if (changed) publish_bucket(std::move(next));
+    }
+}
+
 const ClusterUser* ClusterState::user(std::string_view name) const noexcept {
     const auto found = users_.find(name);
     return found == users_.end() ? nullptr : &found->second;

@@ -73,6 +73,10 @@ public:
     /// without replica is left with nobody. Not for the last member: std::logic_error.
     void failover(NodeId id);
 
+    /// Its active vbuckets become active on the replica that failover() would choose, if one runs, and it keeps a
+    /// replica of each: as at the end of a rebalance. What had not been replicated is lost.
+    void hand_over(NodeId id);
+
     // ---- users ----------------------------------------------------------------------------------------------
 
     [[nodiscard]] const ClusterUser* user(std::string_view name) const noexcept;

@@ -3,6 +3,8 @@
 // What may be asked of the cluster. It replicates and persists after it has answered, so that what it acknowledged may
 // be lost, as in a real one; the client cannot help it. Therefore a seed is one of two kinds:
 //
+// (Hand-over and failover are meant by "failover" below: a replica becomes active in either.)
+//
 // - careful (two of three): replication and persistence take no time: a write is on every replica that is up and knows
 //   the map, and on the disk, before its answer is. A killed node finds everything on its disk again. A failover loses
 //   nothing, if one of the vbucket's replicas is up and was when the active node died (the copy that has most becomes
@@ -46,7 +48,7 @@ struct Shape {
 Shape draw_shape(SimRandom& random, std::uint64_t seed) {
     Shape shape{.careless = random.chance(1.0 / 3)};
     LocalClusterOptions& cluster = shape.cluster;
-    cluster.nodes = random.between(2, 4);
+    cluster.nodes = random.chance(0.2) ? 2 : random.between(3, 4);
     cluster.replicas = static_cast<std::uint32_t>(random.between(1, std::min<std::uint64_t>(2, cluster.nodes - 1)));
     if (random.chance(0.15)) cluster.replicas = 0;
     cluster.vbuckets = random.chance(0.5) ? 16 : 64;
@@ -78,10 +80,13 @@ private:
     Task<> scripted_faults() override {
         SimRandom random = world_.random("scripted faults");
         for (std::uint64_t i = 0; i < killers_; ++i) spawn(world_, kill_at_random(i));
-        co_await pause(random, 10ms);
+        co_await Sleep(*clock_, 5ms);
         for (int i = 0; i < 2; ++i) {
-            co_await fail_over(random);
+            co_await pause(random, 5ms);
+            co_await hand_over(random);
+            co_await hand_over(random);
             co_await trouble_network(random);
+            co_await fail_over(random);
             if (random.chance(0.7)) co_await kill_and_restart(random);
         }
         over_ = true;
@@ -142,21 +147,27 @@ private:
     }
 
     Task<> fail_over(SimRandom& random) {
-        std::vector<std::size_t> members;
-        for (std::size_t node = 0; node < nodes(); ++node) {
-            if (cluster_->member(node)) members.push_back(node);
-        }
+        const auto node = draw_member(random);
         const bool worthwhile = shape_.cluster.replicas > 0 || random.chance(0.3);
-        if (members.size() < 2 || !worthwhile) co_return;
-        const std::size_t node = members[random.below(members.size())];
-        std::vector<std::string> disturbed = active_on(node);
-
+        if (!node || !worthwhile) co_return;
+        const std::vector<std::string> keys = active_on(*node);
         const bool to_be_killed = random.chance(0.4);
         if (to_be_killed) {
-            if (shape_.careless) disturb(disturbed);
-            kill(node);
+            if (shape_.careless) disturb(keys);
+            kill(*node);
             co_await pause(random, 10ms);
         }
+        co_await change_map(random, *node, true);
+        if (to_be_killed && random.chance(0.5)) restart(*node);
+    }
+
+    Task<> hand_over(SimRandom& random) {
+        const auto node = draw_member(random);
+        if (node && shape_.cluster.replicas > 0) co_await change_map(random, *node, false);
+    }
+
+    /// Failover, or hand-over.
+    Task<> change_map(SimRandom& random, std::size_t node, bool failover) {
         const bool others_lag = random.chance(0.6);
         for (std::size_t other = 0; other < nodes(); ++other) {
             if (other == node ? !shape_.careless : !others_lag) continue;
@@ -164,20 +175,35 @@ private:
             count("config_lag");
         }
         const bool lives = cluster_->alive(node);  // a killer may have had its word
+        std::vector<std::string> disturbed = active_on(node);
         if (!shape_.careless)
             std::erase_if(disturbed, [&](const std::string& key) { return loses_nothing(node, key); });
         disturb(disturbed);
-        note("failover of node" + std::to_string(node + 1) + (lives ? ", living, " : ", dead, ") +
-             std::to_string(disturbed.size()) + " keys disturbed");
-        cluster_->failover(node);
+        note((failover ? "failover of node" : "hand-over of node") + std::to_string(node + 1) +
+             (lives ? ", living, " : ", dead, ") + std::to_string(disturbed.size()) + " keys disturbed");
+        if (failover) {
+            cluster_->failover(node);
+        } else {
+            cluster_->hand_over(node);
+        }
         workload_.locks_hold(!shape_.careless);
-        count(lives ? "failover_of_living" : "failover_of_dead");
+        count(!failover ? "hand_over" : lives ? "failover_of_living" : "failover_of_dead");
         co_await pause(random, 30ms);
-        if (to_be_killed && random.chance(0.5)) restart(node);
         co_await settle(random, disturbed);
         co_await pause(random, 10ms);
     }
 
+    /// One that has something active; nobody when there is but one member.
+    [[nodiscard]] std::optional<std::size_t> draw_member(SimRandom& random) const {
+        std::vector<std::size_t> members;
+        for (std::size_t node = 0; node < nodes(); ++node) {
+            if (cluster_->member(node)) members.push_back(node);
+        }
+        if (members.size() < 2) return std::nullopt;
+        std::erase_if(members, [&](std::size_t node) { return active_on(node).empty(); });
+        if (members.empty()) return std::nullopt;  // all vbuckets are lost
+        return members[random.below(members.size())];
+    }
     [[nodiscard]] std::vector<std::string> active_on(std::size_t node) const {
         std::vector<std::string> keys = workload_.keys();
         std::erase_if(keys, [&](const std::string& key) { return cluster_->placement(key).active != node; });

@@ -115,6 +115,9 @@ public:
     /// goes on running, but has no bucket any more, and ends the connections of those who used it.
     /// \throws std::logic_error for the last member.
     void failover(std::size_t node);
+    /// What it has active becomes active on a replica that is alive, and it keeps a replica itself, as at the end of a
+    /// rebalance: its clients hear "not my vbucket" and the new map. What the replica had not got is lost.
+    void hand_over(std::size_t node);
     /// The node hangs: it accepts and takes bytes, and neither executes nor answers until resume(). In a SimWorld all
     /// of it stands still; on a loop its replication and persistence go on (set their delays to `never` to hold them).
     void pause(std::size_t node);
