@@ -162,7 +162,10 @@ Workload::Call Workload::draw_call(SimRandom& random, std::uint64_t client) {
 /// Starts an operation, awaits it and writes down what came of it.
 Task<> Workload::operate(AsyncBucket& bucket, Call call) {
     call.operation.started = world_.now();
-    if (call.operation.cas != 0 && is_lock_key(call.key)) locks_[call.key].held = false;
+    if (call.operation.cas != 0 && is_lock_key(call.key)) {
+        locks_[call.key].held = false;
+        used_.emplace(call.key, call.operation.cas);
+    }
     register_.started(call.id, world_.now(), world_.now() + call.timeout, call.key);
     ++report_.operations;
     const std::uint64_t era_before = era();
@@ -286,7 +289,9 @@ void Workload::keep_lock(const Call& call, std::uint64_t era_before) {
     TimePoint& latest = locked_until_[call.key];
     if (ok) {
         latest = std::max(latest, operation.completed + call.lock_time + 1ms);
-        lock = {operation.got_cas, operation.completed, operation.started + call.lock_time, era_before, locks_hold_};
+        // With the calendar turned back, a CAS may be given that a lost lock had, and be used by one who means that.
+        const bool judged = locks_hold_ && !used_.contains({call.key, operation.got_cas});
+        lock = {operation.got_cas, operation.completed, operation.started + call.lock_time, era_before, judged};
     } else if (operation.outcome == KeyOutcome::ambiguous) {
         latest = TimePoint::max();  // it may still come to be executed
     }

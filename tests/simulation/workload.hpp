@@ -9,7 +9,9 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace chaise::testing {
@@ -107,6 +109,7 @@ private:
     std::map<std::uint64_t, std::string> key_of_;  // of operations that put their number into a value
     std::map<std::string, Cas> last_cas_;
     std::map<std::string, Lock> locks_;
+    std::set<std::pair<std::string, Cas>> used_;     // by who ends a lock
     std::map<std::string, TimePoint> locked_until_;  // at the latest, by whomever
     std::map<std::string, int> being_locked_;        // by operations under way
     std::uint64_t next_id_ = 1;
