@@ -244,6 +244,36 @@ private:
         cluster_->set_persistence_delay(Duration::zero());
     }
 
+    /// The map changes while every key is in use, and other nodes know it later.
+    Task<> change_quietly() override {
+        SimRandom random = world_.random("quiet");
+        for (const bool failover : {false, true, false}) {
+            const auto node = draw_member(random);
+            if (!node || shape_.cluster.replicas == 0) co_return;
+            if (failover && !keeps_all_keys(*node)) continue;
+            for (std::size_t other = 0; other < nodes(); ++other) {
+                if (other != *node) cluster_->set_config_delay(other, random.exponential(5ms));
+            }
+            use_all_keys(failover);
+            co_await pause(random, 200us);
+            note((failover ? "quiet failover of node" : "quiet hand-over of node") + std::to_string(*node + 1));
+            if (failover) {
+                cluster_->failover(*node);
+            } else {
+                cluster_->hand_over(*node);
+            }
+            co_await Sleep(*clock_, 200us);
+            use_all_keys(failover);
+            co_await Sleep(*clock_, 1500ms);  // all that has begun is over
+            co_await settle(random, {});
+        }
+    }
+    [[nodiscard]] bool keeps_all_keys(std::size_t node) const {
+        const std::vector<std::string> keys = active_on(node);
+        return std::none_of(keys.begin(), keys.end(),
+                            [&](const std::string& key) { return cluster_->placement(key).replicas.empty(); });
+    }
+
     [[nodiscard]] bool is_lost(std::string_view key) const override { return !cluster_->placement(key).active; }
 
     /// The copies of a cluster at rest are equal.

@@ -65,6 +65,18 @@ void SimulatedRun::quiet_tail() {
     spawn(world_, read_everything(done));
     world_.run();
     if (!done) complain("quiet tail: no answer");
+    spawn(world_, change_quietly());
+    world_.run();
+}
+
+void SimulatedRun::use_all_keys(bool connections_end) {
+    for (auto& bucket : buckets_) {
+        for (const std::string& key : workload_.keys()) {
+            if (is_lost(key)) continue;
+            spawn(world_, workload_.use_in_quiet(*bucket, key, false, connections_end));
+            spawn(world_, workload_.use_in_quiet(*bucket, key, true, connections_end));
+        }
+    }
 }
 
 Task<> SimulatedRun::read_everything(bool& done) {

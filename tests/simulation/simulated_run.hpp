@@ -35,6 +35,9 @@ protected:
     virtual Task<> scripted_faults() = 0;
     /// The world's faults are over; so are now the servers' own.
     virtual void servers_faults_off() = 0;
+    /// What the clients shall hardly notice when all else is well; use_all_keys() at the same time.
+    virtual Task<> change_quietly() { co_return; }
+    void use_all_keys(bool connections_end);
     /// Nobody can answer for it any more.
     [[nodiscard]] virtual bool is_lost(std::string_view key) const = 0;
     /// Clients have gone: the servers go.

@@ -174,6 +174,9 @@ Task<> Workload::operate(AsyncBucket& bucket, Call call) {
     register_.completed(call.id, world_.now());
     call.operation.completed = world_.now();
     call.operation.outcome = outcome_of(call, error);
+    report_.ambiguous += call.operation.outcome == KeyOutcome::ambiguous;
+    report_.not_done += call.operation.outcome == KeyOutcome::not_done;
+    report_.succeeded += call.operation.outcome == KeyOutcome::ok;
     if (is_lock_key(call.key)) keep_lock(call, era_before);
     write_down(call);
 }
@@ -299,9 +302,6 @@ void Workload::keep_lock(const Call& call, std::uint64_t era_before) {
 
 void Workload::write_down(Call& call) {
     KeyOperation& operation = call.operation;
-    report_.ambiguous += operation.outcome == KeyOutcome::ambiguous;
-    report_.not_done += operation.outcome == KeyOutcome::not_done;
-    report_.succeeded += operation.outcome == KeyOutcome::ok;
     const bool tells_value = operation.action == KeyAction::get || operation.action == KeyAction::get_and_renew;
     if (tells_value && operation.outcome == KeyOutcome::ok) check_value(call.key, operation.got);
     if (call.verb == Verb::unlock) return;
@@ -353,6 +353,27 @@ Task<> Workload::read_at_last(AsyncBucket& bucket, std::string key) {
         check_value(key, operation.got);
     }
     history_.add(key, std::move(operation));
+}
+
+Task<> Workload::use_in_quiet(AsyncBucket& bucket, std::string key, bool write, bool connections_end) {
+    if (is_lock_key(key) && write) co_return;  // somebody's lock may be left
+    Call call{};
+    call.id = next_id_++;
+    call.verb = write ? Verb::upsert : Verb::exists;
+    call.key = std::move(key);
+    call.timeout = 1s;
+    call.operation.action = action_of(call.verb);
+    call.operation.value = is_number_key(call.key) ? "7" : call.key + "#" + std::to_string(call.id);
+    call.operation.started = world_.now();
+    key_of_[call.id] = call.key;
+    register_.started(call.id, world_.now(), world_.now() + call.timeout, call.key);
+    const Error error = co_await perform(bucket, call);
+    register_.completed(call.id, world_.now());
+    call.operation.completed = world_.now();
+    call.operation.outcome = outcome_of(call, error);
+    const bool lost = error.code() == errc::connection_lost_after_send && write && connections_end;
+    if (error && error.code() != errc::document_not_found && !lost) complain("in the quiet: " + error.message());
+    write_down(call);
 }
 
 std::vector<std::string> Workload::complaints(const LinearizabilityOptions& options) const {

@@ -50,6 +50,8 @@ public:
     Task<> work(AsyncBucket& bucket, IOPS& clock, std::uint64_t number);
     /// Reads a key when all is well again: now, or by a second attempt if a connection had to be found dead.
     Task<> read_at_last(AsyncBucket& bucket, std::string key);
+    /// Reads or writes a key at a time when that must succeed. `connections_end`: but writes may be lost with theirs.
+    Task<> use_in_quiet(AsyncBucket& bucket, std::string key, bool write, bool connections_end);
 
     void script_is_over() noexcept { script_over_ = true; }
     /// Locks that were given may be gone, as when their vbucket moves; the world.s killed hosts count by themselves.
