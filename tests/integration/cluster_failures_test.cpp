@@ -77,16 +77,23 @@ Task<> under_load(ClusterRun& run, std::vector<Worker>& workers, const Story& st
     while (left != 0) co_await run.sleep(1ms);
 }
 
-std::vector<Worker> make_workers(int count) {
-    std::vector<Worker> workers;
-    for (int i = 0; i < count; ++i) workers.push_back({.key = "worker" + std::to_string(i)});
-    return workers;
-}
-
 int total(const std::vector<Worker>& workers) {
     int done = 0;
     for (const Worker& worker : workers) done += worker.done;
     return done;
+}
+
+/// Until so many more rounds have been done.
+Task<> rounds(ClusterRun& run, const std::vector<Worker>& workers, int more) {
+    const int wanted = total(workers) + more;
+    for (int i = 0; i < 20'000 && total(workers) < wanted; ++i) co_await run.sleep(1ms);
+    CHECK(total(workers) >= wanted);
+}
+
+std::vector<Worker> make_workers(int count) {
+    std::vector<Worker> workers;
+    for (int i = 0; i < count; ++i) workers.push_back({.key = "worker" + std::to_string(i)});
+    return workers;
 }
 
 }  // namespace
@@ -187,10 +194,10 @@ TEST_CASE("cluster: connections that are cut under load come again") {
     run([](ClusterRun& r) -> Task<> {
         std::vector<Worker> workers = make_workers(32);
         const auto story = [&]() -> Task<> {
-            co_await r.sleep(30ms);
+            co_await rounds(r, workers, 64);
             for (std::size_t i = 0; i < 8; ++i) {
                 r.cluster().close_connections(i % 4);
-                co_await r.sleep(20ms);
+                co_await rounds(r, workers, 64);
             }
         };
         co_await under_load(r, workers, story);
@@ -218,13 +225,10 @@ TEST_CASE("cluster: failover of a living node under load: who had sent nothing t
             affected.push_back(r.cluster().placement(worker.key).active == 1);
         }
         const auto story = [&]() -> Task<> {
-            co_await r.sleep(50ms);
-            const int before = total(workers);
-            CHECK(before > 0);
+            co_await rounds(r, workers, 640);
             if (nodes > 2) r.cluster().set_config_delay(2, slow);
             r.cluster().failover(1);
-            for (int i = 0; i < 1000 && total(workers) < before + 6400; ++i) co_await r.sleep(1ms);
-            CHECK(total(workers) >= before + 6400);
+            co_await rounds(r, workers, 6400);
         };
         co_await under_load(r, workers, story);
         if (nodes > 2 && slow > 0ms) CHECK(r.cluster().not_my_vbucket(2) > 0);
@@ -245,6 +249,37 @@ TEST_CASE("cluster: failover of a living node under load: who had sent nothing t
     });
 }
 
+TEST_CASE("cluster: vbuckets move under load, and no operation is lost on the way") {
+    if (skipped_elsewhere("moves vbuckets")) return;
+    const std::size_t nodes = GENERATE(2u, 4u);
+    CAPTURE(nodes);
+    ClusterRun run({.nodes = nodes, .replicas = 1});
+    run([&](ClusterRun& r) -> Task<> {
+        std::vector<Worker> workers = make_workers(64);
+        const auto story = [&]() -> Task<> {
+            for (std::size_t i = 0; i < 8; ++i) {
+                co_await rounds(r, workers, 640);
+                r.cluster().hand_over(i % nodes);
+            }
+            co_await rounds(r, workers, 640);
+        };
+        co_await under_load(r, workers, story);
+        std::uint64_t sent_wrong = 0;
+        for (std::size_t node = 0; node < nodes; ++node) {
+            sent_wrong += r.cluster().not_my_vbucket(node);
+            CHECK(r.cluster().connections(node) == 1);
+        }
+        CHECK(sent_wrong > 0);
+        for (const Worker& worker : workers) {
+            CAPTURE(worker.key);
+            CHECK(worker.errors.empty());
+            CHECK(worker.wrong == 0);
+            const auto found = co_await r.bucket().get(worker.key);
+            CHECK(found.value() == worker.key + '=' + std::to_string(worker.acknowledged));
+        }
+    });
+}
+
 TEST_CASE("cluster: a node dies under load and is failed over; operations that wait go to the others") {
     if (skipped_elsewhere("kills nodes and fails them over")) return;
     const std::size_t nodes = GENERATE(2u, 4u);
@@ -253,12 +288,11 @@ TEST_CASE("cluster: a node dies under load and is failed over; operations that w
     run([](ClusterRun& r) -> Task<> {
         std::vector<Worker> workers = make_workers(64);
         const auto story = [&]() -> Task<> {
-            co_await r.sleep(50ms);
+            co_await rounds(r, workers, 640);
             r.cluster().kill_node(1);
             co_await r.sleep(50ms);
-            const int before = total(workers);
             r.cluster().failover(1);
-            for (int i = 0; i < 1000 && total(workers) < before + 6400; ++i) co_await r.sleep(10ms);
+            co_await rounds(r, workers, 6400);
         };
         co_await under_load(r, workers, story);
         int errors = 0;
