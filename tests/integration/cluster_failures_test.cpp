@@ -259,7 +259,11 @@ TEST_CASE("cluster: vbuckets move under load, and no operation is lost on the wa
         const auto story = [&]() -> Task<> {
             for (std::size_t i = 0; i < 8; ++i) {
                 co_await rounds(r, workers, 640);
+                // These leave by the old map.
+                std::vector<AsyncResult<ValueResult>> reads;
+                for (const Worker& worker : workers) reads.push_back(r.bucket().get(worker.key));
                 r.cluster().hand_over(i % nodes);
+                for (auto& read : reads) CHECK_AWAIT((co_await read).success());
             }
             co_await rounds(r, workers, 640);
         };
