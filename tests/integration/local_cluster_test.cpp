@@ -242,6 +242,37 @@ TEMPLATE_TEST_CASE("LocalCluster: failover makes the replica active, and what it
     CHECK(f.set(there, "foo", "goes on").status == Status::success);
 }
 
+TEMPLATE_TEST_CASE("LocalCluster: a hand-over makes the replica active, and the node keeps a replica", "", EACH_WAY) {
+    Fixture<TestType> f({.nodes = 3, .replicas = 1});
+    const KeyPlacement before = f.cluster.placement("foo");
+    const std::size_t node = *before.active;
+    const std::size_t replica = before.replicas.at(0);
+    RawClient& client = f.connect(node);
+    f.set(client, "foo", "bar");
+    REQUIRE(f.until([&] { return f.stored_value(replica, "foo") == "bar"; }));
+
+    f.cluster.hand_over(node);
+    CHECK(f.cluster.member(node));
+    CHECK(f.cluster.placement("foo").active == replica);
+    CHECK(f.cluster.placement("foo").replicas == std::vector<std::size_t>{node});
+    const auto wrong = [&] { return f.cluster.not_my_vbucket(node); };
+    CHECK(wrong() == 0);
+    const auto refused = f.get(client, "foo");
+    CHECK(refused.status == Status::not_my_vbucket);
+    CHECK(wrong() == 1);
+    RawClient& there = f.connect(replica);
+    CHECK(f.get(there, "foo").value == "bar");
+    f.set(there, "foo", "goes on");
+    CHECK(f.until([&] { return f.stored_value(node, "foo") == "goes on"; }));
+    f.cluster.kill_node(node);
+    CHECK(wrong() == 1);
+    // What is active on a node whose replicas are all dead stays there.
+    f.cluster.hand_over(replica);
+    CHECK(f.cluster.placement("foo").active == replica);
+    CHECK_THROWS_AS(f.cluster.hand_over(3), std::out_of_range);
+    CHECK_THROWS_AS(f.cluster.not_my_vbucket(3), std::out_of_range);
+}
+
 TEMPLATE_TEST_CASE("LocalCluster: a paused node takes everything and answers nothing until it is resumed", "",
                    EACH_WAY) {
     Fixture<TestType> f({.nodes = 2});
