@@ -1,5 +1,5 @@
-// chaise-demo: starts a local Couchbase cluster of three nodes and a memcached, runs the examples against both, and shows
-// what a round trip, a pipeline and an error cost and look like.
+// chaise-demo: starts a local Couchbase cluster of three nodes and a memcached, runs the examples against both, and
+// shows what a round trip, a pipeline and an error cost and look like.
 
 #include "support/memcached_process.hpp"
 
@@ -147,8 +147,9 @@ int main(int, char** argv) {
         {
             const Stopwatch starting;
             const auto cluster = chaise::testing::LocalCluster::on_thread({.nodes = 3, .replicas = 1});
-            fmt::print("A Couchbase cluster of three nodes runs at {}\n(in this process, on a thread of its own; {:.1f} ms)\n",
-                       cluster.connection_string(), starting.elapsed().count() / 1000);
+            fmt::print(
+                "A Couchbase cluster of three nodes runs at {}\n(in this process, on a thread of its own; {:.1f} ms)\n",
+                cluster.connection_string(), starting.elapsed().count() / 1000);
             fine &= show({cluster.connection_string(), "Administrator", "password"});
             heading("where the keys went: 64 vbuckets, one replica");
             show_places(cluster);

@@ -67,8 +67,8 @@ struct ScramProof {
 /// The attribute at the start of `message` ("r=…"), which is removed with its comma; nothing when it has another name.
 [[nodiscard]] std::optional<std::string_view> take_attribute(std::string_view& message, char name) noexcept;
 
-/// Printable, without comma, not empty. Blanks are let through, against RFC 5802: Couchbase's C++ client has them in its
-/// nonces ("0x24 0x45 …"), and servers that share that code may.
+/// Printable, without comma, not empty. Blanks are let through, against RFC 5802: Couchbase's C++ client has them in
+/// its nonces ("0x24 0x45 …"), and servers that share that code may.
 [[nodiscard]] bool is_scram_nonce(std::string_view nonce) noexcept;
 
 struct ScramServerFirst {

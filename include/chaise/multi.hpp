@@ -111,12 +111,13 @@ private:
 };
 /// `co_await bucket.get_multi(keys("a", "b"))`
 template <std::convertible_to<std::string_view>... K>
-requires(sizeof...(K) > 0) [[nodiscard]] Entries<std::string_view, sizeof...(K)> keys(const K&... all) {
+    requires(sizeof...(K) > 0)
+[[nodiscard]] Entries<std::string_view, sizeof...(K)> keys(const K&... all) {
     return Entries<std::string_view, sizeof...(K)>(std::in_place, all...);
 }
 /// `co_await bucket.upsert_multi(entries(StoreEntry{.key = "a", .value = "1", .cas = cas}, StoreEntry{"b", "2"}))`
 template <class E, std::same_as<E>... Rest>
-requires std::is_trivially_destructible_v<E>
+    requires std::is_trivially_destructible_v<E>
 [[nodiscard]] Entries<E, 1 + sizeof...(Rest)> entries(const E& first, const Rest&... rest) {
     return Entries<E, 1 + sizeof...(Rest)>(std::in_place, first, rest...);
 }
@@ -259,9 +260,9 @@ struct ReadConcat : ReadPair {
 /// A range whose elements the operation can read.
 template <class R, class Reader>
 concept MultiRange = std::ranges::input_range<R> &&
-    requires(MultiInput& in, const std::remove_cvref_t<std::ranges::range_reference_t<R>>& element) {
-    Reader::read(in, element);
-};
+                     requires(MultiInput& in, const std::remove_cvref_t<std::ranges::range_reference_t<R>>& element) {
+                         Reader::read(in, element);
+                     };
 
 }  // namespace detail
 

@@ -159,7 +159,7 @@ public:
         return touch_multi(range, expiry, MultiOptions{}, std::forward<Extra>(extra));
     }
     template <detail::MultiRange<detail::ReadTouch> Range, detail::FaceArgument<Expiry> Extra>
-    requires detail::FaceArgument<Extra, MultiOptions>
+        requires detail::FaceArgument<Extra, MultiOptions>
     auto touch_multi(Range&& range, Extra&& extra) {
         return touch_multi(range, Expiry{}, MultiOptions{}, std::forward<Extra>(extra));
     }

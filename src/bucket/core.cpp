@@ -219,7 +219,8 @@ void Core::on_turn() {
         interrupted_.pop_back();
         session->resume();
     }
-    if (queue_head_ || exception_ || !interrupted_.empty()) request_turn();  // one exception a dispatch; what it held up goes on
+    if (queue_head_ || exception_ || !interrupted_.empty())
+        request_turn();  // one exception a dispatch; what it held up goes on
 }
 
 void Core::on_deadline() {
@@ -252,7 +253,8 @@ void Core::expire(Slot& slot) {
     if (!begun && !(line && line->ready())) message = router_.why_waiting(line);
     Error error =
         make_error(slot, begun ? errc::timeout_after_send : errc::timeout_before_send, std::move(message), begun);
-    if (const Router::Failure& worst = router_.worst(); slot.kind == OperationKind::connect && worst.code != errc::success) {
+    if (const Router::Failure& worst = router_.worst();
+        slot.kind == OperationKind::connect && worst.code != errc::success) {
         // Some seeds have not answered yet; what the others said tells more.
         ErrorContext context = make_error(slot, worst.code, worst.message, false).context();
         context.node = worst.node;
@@ -437,9 +439,8 @@ void Core::abandon_slot(Slot& slot) noexcept {
 
 void Core::discard_outcome(Slot& slot) noexcept {
     if (slot.outcome == Outcome::result) {
-        with_result_type(slot.kind, [&]<class T>(std::type_identity<T>) {
-            std::launder(reinterpret_cast<T*>(slot.storage))->~T();
-        });
+        with_result_type(
+            slot.kind, [&]<class T>(std::type_identity<T>) { std::launder(reinterpret_cast<T*>(slot.storage))->~T(); });
     }
     slot.outcome = Outcome::none;
 }

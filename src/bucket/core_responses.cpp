@@ -103,8 +103,8 @@ Error Core::make_error(const Slot& slot, errc code, std::string message, bool ma
                        std::optional<std::uint16_t> status, std::string_view server_text) {
     ErrorContext context;
     context.message = std::move(message);
-    context.operation = is_multi(slot.kind) ? std::string(name(OperationKind{slot.opcode})) + "_multi"
-                                            : std::string(name(slot.kind));
+    context.operation =
+        is_multi(slot.kind) ? std::string(name(OperationKind{slot.opcode})) + "_multi" : std::string(name(slot.kind));
     context.key = key_of(slot);
     if (slot.line) context.node = slot.line->name();
     context.server_text = server_text;

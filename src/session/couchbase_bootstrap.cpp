@@ -335,8 +335,7 @@ std::string CouchbaseBootstrap::reason_of_loss(std::string_view why, std::string
     const bool greeted = !steps_.empty() && steps_.front().answered;
     if (!greeted && !unparsed.empty()) {
         std::string said(unparsed.substr(0, std::min<std::size_t>(40, unparsed.find_first_of("\r\n", 1))));
-        std::replace_if(
-            said.begin(), said.end(), [](char c) { return c < 0x20 || c == 0x7f; }, '.');
+        std::replace_if(said.begin(), said.end(), [](char c) { return c < 0x20 || c == 0x7f; }, '.');
         return fmt::format("not a Couchbase key-value port: it answers \"{}\"", said);
     }
     if (steps_.empty() || greeted) {

@@ -82,7 +82,8 @@ public:
     /// destroying the cluster is right also after the loop's end. \throws std::invalid_argument for options that make
     /// no cluster, std::system_error when it cannot listen.
     template <Loop L>
-    requires(!std::same_as<L, SimWorld>) explicit LocalCluster(L& loop, const LocalClusterOptions& options = {})
+        requires(!std::same_as<L, SimWorld>)
+    explicit LocalCluster(L& loop, const LocalClusterOptions& options = {})
         : LocalCluster([&loop] { return std::unique_ptr<IOPS>(loop.make_iops()); }, options) {}
     /// Each node on a host of its own, which the world's faults may hit like any other.
     explicit LocalCluster(SimWorld& world, const LocalClusterOptions& options = {});

@@ -183,7 +183,9 @@ TEST_CASE("multi: stats of every node, cancelled and dropped, leave nothing behi
     f.loop.run();
     cancelled.cancel();
     auto& outcome = f.track(std::move(cancelled));
-    { auto gone = std::move(dropped); }
+    {
+        auto gone = std::move(dropped);
+    }
     f.loop.run();
     CHECK(outcome.failed(errc::cancelled));
     f.cluster.answer_all();
