@@ -332,13 +332,12 @@ CouchbaseBootstrap::Progress CouchbaseBootstrap::fail(errc error, std::string re
 
 std::string CouchbaseBootstrap::reason_of_loss(std::string_view why, std::string_view unparsed) const {
     if (unparsed.starts_with("HTTP/")) return "not a Couchbase key-value port: it answers in HTTP";
-    const bool greeted = !steps_.empty() && steps_.front().answered;
-    if (!greeted && !unparsed.empty()) {
+    if (!greeted() && !unparsed.empty()) {
         std::string said(unparsed.substr(0, std::min<std::size_t>(40, unparsed.find_first_of("\r\n", 1))));
         std::replace_if(said.begin(), said.end(), [](char c) { return c < 0x20 || c == 0x7f; }, '.');
         return fmt::format("not a Couchbase key-value port: it answers \"{}\"", said);
     }
-    if (steps_.empty() || greeted) {
+    if (steps_.empty() || greeted()) {
         return fmt::format("{}, while the connection was being set up", why);
     }
     return fmt::format("{}; HELLO was never answered: not a Couchbase server (a plain memcached?)", why);

@@ -49,6 +49,9 @@ public:
     /// parser says it, `unparsed` what had arrived and was no frame.
     [[nodiscard]] std::string reason_of_loss(std::string_view why, std::string_view unparsed = {}) const;
 
+    /// The other side has answered HELLO: it is a Couchbase server. One that lets go instead is hardly one.
+    [[nodiscard]] bool greeted() const noexcept { return !steps_.empty() && steps_.front().answered; }
+
     // When done:
     [[nodiscard]] const protocol::FeatureSet& features() const noexcept { return features_; }
     /// Answer to GET_CLUSTER_CONFIG; empty: the known map is the current one.

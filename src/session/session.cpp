@@ -207,6 +207,7 @@ void Session::drain() {
 void Session::connection_lost(std::string_view reason, errc code) {
     if (state_ == State::bootstrapping) {
         const auto* couchbase = std::get_if<CouchbaseBootstrap>(&bootstrap_);
+        if (couchbase && !couchbase->greeted()) code = errc::protocol_error;
         return attempt_failed(code,
                               couchbase ? couchbase->reason_of_loss(reason, receive_.unparsed()) : std::string(reason));
     }

@@ -76,8 +76,8 @@ const std::vector<Golden>& golden() {
          "\"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\"",
          {},
          "couchbase://n1:22"},
-        {"lets go", [](auto& f) { f.loop.net.on_accept = [](Link& link) { link.close(); }; }, errc::not_connected,
-         "connect at n1:11210: not connected: the server closed the connection; HELLO was never answered: not a "
+        {"lets go", [](auto& f) { f.loop.net.on_accept = [](Link& link) { link.close(); }; }, errc::protocol_error,
+         "connect at n1:11210: protocol error: the server closed the connection; HELLO was never answered: not a "
          "Couchbase server (a plain memcached?)"},
         {"a map that is none", says("{\"name\":\"default\""), errc::protocol_error,
          "connect at n1:11210: protocol error: its cluster map is of no use: it is not JSON: The JSON document has an "
