@@ -2,6 +2,7 @@
 
 #include "asio_bucket_support.hpp"
 
+#include <asio/post.hpp>
 #include <asio/use_future.hpp>
 
 #include <map>
@@ -66,6 +67,6 @@ TEST_CASE("AsioBucket: a multi operation with a handler, and with a future") {
     CHECK(all->size() == 2);
     CHECK_THROWS_AS(future.get(), NotFoundError);
     CHECK(stored.get().all_ok());
-    bucket.close([](std::exception_ptr, OperationResult) {});
+    asio::post(bucket.get_executor(), [&] { bucket.close([](std::exception_ptr, OperationResult) {}); });
     io.run();
 }

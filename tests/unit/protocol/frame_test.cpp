@@ -168,8 +168,9 @@ TEST_CASE("corrupt streams are told from short ones") {
 
 TEST_CASE("frame infos of three bytes: the server's duration, others, malformed ones") {
     Frame frame;
-    const auto parsed = [&frame](std::string_view infos) {
-        const std::string bytes = header({0x18, 0, 3, 1, 4, 0, 0, 0, 0, 0, 0, 13}) + std::string(infos) + "flagkvalue";
+    std::string bytes;  // what the frame looks into
+    const auto parsed = [&](std::string_view infos) {
+        bytes = header({0x18, 0, 3, 1, 4, 0, 0, 0, 0, 0, 0, 13}) + std::string(infos) + "flagkvalue";
         for (std::size_t size = 0; size < bytes.size(); ++size) {
             const auto exact = exactly(std::string_view(bytes).substr(0, size));
             CHECK(parse_frame({exact.get(), size}, frame).status == ParseStatus::need_more);
