@@ -9,28 +9,17 @@
 
 namespace chaise::detail {
 
-/// The current cluster map of one bucket: which offered maps replace it, which network's addresses are used, and what
-/// a new map changes for the connections. Text in, decisions out.
+/// The current cluster map of one bucket: which offered maps replace it, and which network's addresses are used. Text
+/// in, decisions out.
 class MapTracker {
 public:
-    /// What became of an offered map. The endpoints are told apart by (host, port), each once.
-    struct Offered {
-        bool accepted = false;
-        std::string why_not;                     ///< in words, unless accepted
-        bool malformed = false;                  ///< not accepted: not a map at all, or one that must not be used
-        bool incomplete = false;                 ///< not accepted: the bucket is still being created; ask again soon
-        std::vector<protocol::Endpoint> came;    ///< connect to these
-        std::vector<protocol::Endpoint> went;    ///< drain these, and close them
-        std::vector<protocol::Endpoint> stayed;  ///< their server numbers may have changed
-    };
-
-    /// `bucket`: maps of others are refused; empty: cluster-level maps. `network`: "auto", "default" or a name.
+    /// `bucket`: maps of others are refused. `network`: "auto", "default" or a name.
     explicit MapTracker(std::string bucket, std::string network = "auto", bool tls = false)
         : bucket_(std::move(bucket)), wanted_network_(std::move(network)), tls_(tls) {}
 
-    /// `sender`: by which address the sender was reached. It stands for `$HOST`; the first map accepted also decides by
-    /// it which network is used, for good.
-    [[nodiscard]] Offered offer(std::string_view text, const protocol::Endpoint& sender);
+    /// Why the text is not the current map now, in words; empty: it is. `sender`: by which address the sender was
+    /// reached. It stands for `$HOST`; the first map accepted also decides by it which network is used, for good.
+    [[nodiscard]] std::string offer(std::string_view text, const protocol::Endpoint& sender);
 
     /// Null before the first.
     [[nodiscard]] const std::shared_ptr<const protocol::ClusterMap>& current() const noexcept { return current_; }

@@ -204,9 +204,9 @@ void Router::session_ready(Session& session, std::string_view config) {
 }
 
 std::string Router::offer(Session& session, std::string_view config) {
-    MapTracker::Offered offered = tracker_.offer(config, {session.host(), session.port()});
-    if (offered.accepted) apply(session);
-    return std::move(offered.why_not);
+    std::string refused = tracker_.offer(config, {session.host(), session.port()});
+    if (refused.empty()) apply(session);
+    return refused;
 }
 
 void Router::apply(Session& source) {
