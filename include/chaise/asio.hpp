@@ -152,6 +152,24 @@ private:
     asio::executor_work_guard<AsioExecutorOf<Handler>> work_;
 };
 
+/// An operation on its way through Asio, which moves it often: moves and what they leave behind cost next to nothing.
+template <class T>
+class InTransit {
+public:
+    explicit InTransit(AsyncResult<T>&& operation) noexcept : slot_(operation.release()) {}
+    InTransit(InTransit&& other) noexcept : slot_(std::exchange(other.slot_, nullptr)) {}
+    InTransit& operator=(InTransit&&) = delete;
+    ~InTransit() {
+        if (slot_) [[unlikely]]
+            drop();
+    }
+    [[nodiscard]] AsyncResult<T> arrive() && noexcept { return AsyncResult<T>(std::exchange(slot_, nullptr)); }
+
+private:
+    [[gnu::noinline, gnu::cold]] void drop() noexcept { const AsyncResult<T> dropped(slot_); }
+    Slot* slot_;
+};
+
 }  // namespace detail
 
 /// What turns operations into asynchronous operations of Asio. The operation starts at the call; its AsyncResult
@@ -164,13 +182,13 @@ public:
     auto wrap(AsyncResult<T> operation, Token&& token = {}) {
         assert_on_strand();
         return asio::async_initiate<Token, void(std::exception_ptr, T)>(Initiation<T, false>{}, token,
-                                                                        std::move(operation));
+                                                                        detail::InTransit<T>(std::move(operation)));
     }
     template <class T, class Token>
     auto wrap(AsyncResult<T> operation, AsExpected<Token> token) {
         assert_on_strand();
         return asio::async_initiate<Token, void(Expected<T, Error>)>(Initiation<T, true>{}, token.token,
-                                                                     std::move(operation));
+                                                                     detail::InTransit<T>(std::move(operation)));
     }
     /// Empty once the context is destroyed.
     [[nodiscard]] asio::any_io_executor get_executor() const { return iops_->get_executor(); }
@@ -179,8 +197,9 @@ private:
     template <class T, bool expected>
     struct Initiation {
         template <class Handler>
-        void operator()(Handler&& handler, AsyncResult<T> operation) const {
+        void operator()(Handler&& handler, detail::InTransit<T>&& in_transit) const {
             using H = std::decay_t<Handler>;
+            AsyncResult<T> operation = std::move(in_transit).arrive();
             detail::Slot& slot = *operation.slot();
             const auto& iops = static_cast<const AsioIOPS&>(detail::iops_of(slot));
             if (!iops.loop_alive()) [[unlikely]]

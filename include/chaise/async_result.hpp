@@ -281,7 +281,9 @@ public:
 
     /// For faces: what `detail::cancel` takes, until the outcome is delivered.
     [[nodiscard]] detail::Slot* slot() const noexcept { return slot_; }
-    /// For the engine: takes over the handle's share of the slot.
+    /// For faces: gives the handle's share of the slot away.
+    [[nodiscard]] detail::Slot* release() noexcept { return std::exchange(slot_, nullptr); }
+    /// For the engine, and back from release(): takes over the handle's share of the slot.
     explicit AsyncResult(detail::Slot* slot) noexcept : slot_(slot) {}
 
 private:

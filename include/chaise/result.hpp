@@ -79,7 +79,7 @@ public:
         if (value.size() <= inline_capacity) {
             std::memcpy(inline_, value.data(), value.size());
         } else {
-            buffer->add_ref();
+            buffer->lend();
             buffer_ = detail::BufferRef(buffer);
             data_ = value.data();
         }

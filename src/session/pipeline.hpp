@@ -33,7 +33,14 @@ public:
         slot.prev = tail_;
         (tail_ ? tail_->next : head_) = &slot;
         tail_ = &slot;
-        if (!unsent_) unsent_ = &slot;
+        if (!unsent_) {
+            unsent_ = &slot;
+            run_ = {slot.block, slot.offset, slot.offset + slot.length};
+        } else if (slot.block == run_.block && slot.offset == run_.end) [[likely]] {
+            run_.end += slot.length;
+        } else {
+            run_.block = nullptr;
+        }
         ++count_;
     }
     /// Out of the line: answered, or given up before it was sent.
@@ -65,6 +72,12 @@ public:
 
     /// What is to be written next: neighbours in one block make one buffer.
     [[nodiscard]] std::size_t gather(std::span<ConstBuffer> out) noexcept {
+        if (run_.block && partly_written_ == 0 && unsent_) {
+            gathered_bytes_ = run_.end - run_.begin;
+            gathered_last_ = tail_;
+            out[0] = {run_.block->data() + run_.begin, gathered_bytes_};
+            return 1;
+        }
         std::size_t n = 0;
         std::size_t skip = partly_written_;
         gathered_bytes_ = 0;
@@ -94,6 +107,7 @@ public:
             partly_written_ = 0;
             return;
         }
+        run_.block = nullptr;
         bytes += partly_written_;
         while (unsent_ && bytes >= unsent_->length) {
             bytes -= unsent_->length;
@@ -109,6 +123,7 @@ public:
         for (Slot* slot = head_; slot; slot = slot->next) slot->sequence = ++last_sequence_;
         unsent_ = head_;
         partly_written_ = 0;
+        run_.block = nullptr;
     }
 
     [[nodiscard]] Slot* first() const noexcept { return head_; }
@@ -116,7 +131,15 @@ public:
     [[nodiscard]] std::size_t bytes() const noexcept { return buffer_.bytes(); }
 
 private:
+    /// A piece of a block.
+    struct Run {
+        SendBlock* block = nullptr;
+        std::uint32_t begin = 0;
+        std::uint32_t end = 0;
+    };
+
     void unlink(Slot& slot) noexcept {
+        if (slot.sequence > sent_sequence_) run_.block = nullptr;
         if (unsent_ == &slot) {
             unsent_ = slot.next;
             partly_written_ = 0;  // its, not its successor's
@@ -131,6 +154,7 @@ private:
     Slot* head_ = nullptr;
     Slot* tail_ = nullptr;
     Slot* unsent_ = nullptr;
+    Run run_;  ///< all that is unsent, as long as it lies in one piece: nobody need ask each slot for its part
     std::size_t partly_written_ = 0;  ///< bytes of `unsent_`
     std::size_t gathered_bytes_ = 0;
     Slot* gathered_last_ = nullptr;

@@ -18,23 +18,23 @@ public:
     static constexpr std::size_t standard_capacity = 64 * 1024;
     static constexpr std::size_t max_lent = 64;
 
-    [[nodiscard]] BufferRef get() {
+    [[nodiscard]] KeptBuffer get() {
         // Oldest first: those have had the most time to be given up.
         for (std::size_t tries = 0; tries < 4 && tries < lent_.size(); ++tries) {
             if (cursor_ >= lent_.size()) cursor_ = 0;
-            BufferRef& candidate = lent_[cursor_];
+            KeptBuffer& candidate = lent_[cursor_];
             if (candidate->unique()) {
-                BufferRef found = std::move(candidate);
+                KeptBuffer found = std::move(candidate);
                 if (cursor_ + 1 != lent_.size()) candidate = std::move(lent_.back());
                 lent_.pop_back();
                 return found;
             }
             ++cursor_;
         }
-        return BufferRef(Buffer::make(standard_capacity));
+        return KeptBuffer(Buffer::make(standard_capacity));
     }
     /// A block that is no longer read into.
-    void put(BufferRef buffer) {
+    void put(KeptBuffer buffer) {
         if (buffer->capacity() != standard_capacity) return;
         if (lent_.size() < max_lent) {
             lent_.push_back(std::move(buffer));
@@ -45,7 +45,7 @@ public:
     }
 
 private:
-    std::vector<BufferRef> lent_;
+    std::vector<KeptBuffer> lent_;
     std::size_t cursor_ = 0;
 };
 
@@ -61,7 +61,7 @@ public:
     void consume(std::size_t bytes) noexcept { begin_ += bytes; }
     void received(std::size_t bytes) noexcept { end_ += bytes; }
     void reset() noexcept {
-        if (buffer_) pool_.put(std::exchange(buffer_, BufferRef()));
+        if (buffer_) pool_.put(std::move(buffer_));
         begin_ = end_ = 0;
     }
 
@@ -89,8 +89,8 @@ private:
             buffer_->capacity() == BufferPool::standard_capacity) {
             std::memmove(buffer_->data(), buffer_->data() + begin_, have);
         } else {
-            BufferRef next =
-                frame_size <= BufferPool::standard_capacity ? pool_.get() : BufferRef(Buffer::make(frame_size));
+            KeptBuffer next =
+                frame_size <= BufferPool::standard_capacity ? pool_.get() : KeptBuffer(Buffer::make(frame_size));
             if (have != 0) std::memcpy(next->data(), buffer_->data() + begin_, have);
             std::swap(buffer_, next);
             if (next) pool_.put(std::move(next));
@@ -100,7 +100,7 @@ private:
     }
 
     BufferPool& pool_;
-    BufferRef buffer_;
+    KeptBuffer buffer_;
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
 };

@@ -69,7 +69,7 @@ TEST_CASE("json: a value may end exactly where its receive buffer does") {
     // Made by hand, as the engine does it: nothing but the padding is behind the value.
     for (const int count : {1, 10, 24, 25, 26, 27, 100, 1000}) {
         const std::string text = numbers(count);
-        detail::BufferRef buffer(detail::Buffer::make(text.size()));
+        detail::KeptBuffer buffer(detail::Buffer::make(text.size()));
         std::copy(text.begin(), text.end(), buffer->data());
         const ValueResult result({buffer->data(), text.size()}, 0, 0, 1, buffer.get());
         buffer = {};

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -13,8 +14,9 @@ namespace chaise::detail {
 /// Bytes behind the data that may be read (their content means nothing), as simdjson wants.
 inline constexpr std::size_t buffer_padding = 64;
 
-/// A counted block of bytes. The count is atomic: results may travel to other threads and die there; the last
-/// owner frees the block, on whatever thread. Blocks are recycled only by who still owns one (see BufferPool).
+/// A counted block of bytes. The count is atomic: results may travel to other threads and die there; the last of them
+/// frees the block, on whatever thread. Its keeper (KeptBuffer) is the engine, which alone reads into it and lends it;
+/// it takes references from the count by the hundred, because each atomic step costs as much as a dozen others.
 class Buffer {
 public:
     static Buffer* make(std::size_t capacity) {
@@ -24,21 +26,41 @@ public:
     [[nodiscard]] char* data() noexcept { return reinterpret_cast<char*>(this + 1); }
     [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
     void add_ref() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
-    void release() noexcept {
-        if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
+    void release() noexcept { release(1); }
+    /// The keeper's: a reference to give away.
+    void lend() noexcept {
+        if (in_hand_ == 0) [[unlikely]] {
+            refs_.fetch_add(batch, std::memory_order_relaxed);
+            in_hand_ = batch;
+        }
+        --in_hand_;
     }
-    /// Nobody but the caller owns it, and what others did to it is visible.
-    [[nodiscard]] bool unique() const noexcept { return refs_.load(std::memory_order_acquire) == 1; }
+    /// The keeper's: nobody else owns it, and what others did to it is visible.
+    [[nodiscard]] bool unique() const noexcept { return refs_.load(std::memory_order_acquire) == 1 + in_hand_; }
+    /// The keeper gives it up.
+    void abandon() noexcept { release(1 + std::exchange(in_hand_, 0)); }
 
 private:
+    static constexpr std::uint32_t batch = 256;
+
     explicit Buffer(std::size_t capacity) noexcept : capacity_(capacity) {}
+    void release(std::uint32_t references) noexcept {
+        if (refs_.fetch_sub(references, std::memory_order_acq_rel) == references) destroy();
+    }
     void destroy() noexcept {
         this->~Buffer();
         ::operator delete(static_cast<void*>(this));
     }
     std::atomic<std::uint32_t> refs_{1};
+    std::uint32_t in_hand_ = 0;  ///< counted in refs_, not given away yet
     std::size_t capacity_;
 };
+
+struct AbandonBuffer {
+    void operator()(Buffer* buffer) const noexcept { buffer->abandon(); }
+};
+/// The keeper's own hold on a block.
+using KeptBuffer = std::unique_ptr<Buffer, AbandonBuffer>;
 
 /// Owns one reference.
 class BufferRef {

@@ -116,7 +116,7 @@ TEST_CASE("a block is not reused while a result shares it, and is when none does
         receive.reset();
     }
     CHECK(result->pinned_bytes() == BufferPool::standard_capacity);
-    std::vector<BufferRef> others;
+    std::vector<KeptBuffer> others;
     for (int i = 0; i < 10; ++i) {
         others.push_back(pool.get());
         CHECK(others.back().get() != block);
@@ -146,8 +146,9 @@ TEST_CASE("blocks that are lent for long do not pile up in the pool", "[receive]
     BufferPool pool;
     std::vector<BufferRef> owners;
     for (std::size_t i = 0; i < 3 * BufferPool::max_lent; ++i) {
-        BufferRef block = pool.get();
-        owners.push_back(block);
+        KeptBuffer block = pool.get();
+        block->lend();
+        owners.emplace_back(block.get());
         pool.put(std::move(block));
     }
     std::size_t alone = 0;
@@ -184,14 +185,14 @@ TEST_CASE("a shared result may die on another thread", "[receive]") {
                 if (result.value() != std::string(200, static_cast<char>('a' + round % 26))) std::abort();
             }
         });
-        BufferRef next = pool.get();  // while the other thread lets go of the block
+        KeptBuffer next = pool.get();  // while the other thread lets go of the block
         std::memset(next->data(), '!', 2000);
         other.join();
     }
 }
 
 TEST_CASE("values of up to 64 bytes are copied, longer ones shared; 64 bytes behind either may be read", "[result]") {
-    BufferRef buffer(Buffer::make(1000));
+    KeptBuffer buffer(Buffer::make(1000));
     for (const std::size_t size : {0u, 1u, 63u, 64u, 65u, 1000u}) {
         std::memset(buffer->data(), 'v', size);
         const std::string expected(size, 'v');
@@ -219,4 +220,27 @@ TEST_CASE("values of up to 64 bytes are copied, longer ones shared; 64 bytes beh
         std::memcpy(behind.data(), assigned.value().data() + size, 64);  // under ASan
     }
     CHECK(buffer->unique());
+}
+
+TEST_CASE("a block counts whom it is lent to, by the hundred or not, and goes with the last of them", "[receive]") {
+    for (const int results : {1, 255, 256, 257, 1000}) {
+        std::vector<BufferRef> lent;
+        KeptBuffer block(Buffer::make(100));
+        CHECK(block->unique());
+        for (int i = 0; i < results; ++i) {
+            block->lend();
+            lent.emplace_back(block.get());
+            REQUIRE_FALSE(block->unique());
+        }
+        BufferRef copy = lent.front();
+        lent.clear();
+        CHECK_FALSE(block->unique());
+        copy = BufferRef();
+        CHECK(block->unique());
+        block->lend();
+        const BufferRef last(block.get());
+        block.reset();  // the keeper first: what it has in hand goes with it
+        CHECK(last->unique());
+        std::memset(last->data(), 'x', 100);  // under ASan
+    }
 }
