@@ -8,6 +8,7 @@
 
 #include <chaise/async_result.hpp>
 #include <chaise/bucket_options.hpp>
+#include <chaise/collection.hpp>
 #include <chaise/detail/bucket_handle.hpp>
 #include <chaise/document_operations.hpp>
 #include <chaise/iops.hpp>
@@ -46,6 +47,17 @@ public:
     BasicBucket(Face face, std::unique_ptr<IOPS> iops, std::string_view connection_string,
                 const BucketOptions& options = {})
         : DocumentOperations<Face>(std::move(face), detail::BucketHandle(std::move(iops), connection_string, options)) {
+    }
+    BasicBucket(const BasicBucket&) = delete;
+    BasicBucket(BasicBucket&&) noexcept = default;
+    BasicBucket& operator=(const BasicBucket&) = delete;
+    BasicBucket& operator=(BasicBucket&&) noexcept = default;
+    ~BasicBucket() = default;
+
+    /// The default collection, "_default" in scope "_default": where the bucket's own operations are. Every server has
+    /// it, also those that know no collections.
+    [[nodiscard]] BasicCollection<Face> default_collection() const {
+        return BasicCollection<Face>(face_, handle_.default_collection());
     }
 
     /// A round trip to the server, after everything that was sent before it.

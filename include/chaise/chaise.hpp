@@ -7,6 +7,7 @@
 #include <chaise/async_bucket.hpp>
 #include <chaise/async_result.hpp>
 #include <chaise/bucket_options.hpp>
+#include <chaise/collection.hpp>
 #include <chaise/error.hpp>
 #include <chaise/expected.hpp>
 #include <chaise/iops.hpp>

@@ -11,7 +11,7 @@
 
 namespace chaise {
 
-/// Every multi operation of a bucket: one call, any number of entries, one outcome.
+/// Every multi operation of a bucket or a collection: one call, any number of entries, one outcome.
 ///
 /// The entries are any input range (a container, a span, a view, one that makes its elements as it goes) of what the
 /// operation says; entry structs carry options of their own (multi.hpp), and what they leave open is the call's.
@@ -204,7 +204,9 @@ public:
 protected:
     MultiOperations(Face face, detail::BucketHandle handle) : face_(std::move(face)), handle_(std::move(handle)) {}
     ~MultiOperations() = default;
+    MultiOperations(const MultiOperations&) = default;
     MultiOperations(MultiOperations&&) noexcept = default;
+    MultiOperations& operator=(const MultiOperations&) = default;
     MultiOperations& operator=(MultiOperations&&) noexcept = default;
 
     Face face_;

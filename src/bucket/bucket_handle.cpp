@@ -18,64 +18,85 @@ BucketHandle::BucketHandle(std::unique_ptr<IOPS> iops, std::string_view connecti
                            const BucketOptions& options) {
     if (!iops) throw_error(Error(errc::invalid_argument, ErrorContext{.message = "a bucket needs an IOPS"}));
     core_ = new Core(std::move(iops), Settings::make(connection_string, options));
+    collection_ = &core_->router().default_collection();
+    owner_ = true;
     try {
         core_->start();
     } catch (...) {  // of the loop's making
-        core_->abandon();
+        core_->close();
+        core_->drop_share();
         throw;
     }
 }
 
-BucketHandle::~BucketHandle() {
-    if (core_) core_->abandon();
+BucketHandle::BucketHandle(Core& core, Collection& collection) noexcept : core_(&core), collection_(&collection) {
+    core.add_share();
 }
 
+BucketHandle::BucketHandle(const BucketHandle& other) noexcept : core_(other.core_), collection_(other.collection_) {
+    if (core_) core_->add_share();
+}
+
+BucketHandle::~BucketHandle() {
+    if (!core_) return;
+    if (owner_) core_->close();
+    core_->drop_share();
+}
+
+[[gnu::always_inline]] inline KeySlots BucketHandle::keys() noexcept { return {*core_, *collection_}; }
+
+BucketHandle BucketHandle::default_collection() const {
+    return BucketHandle(*core_, core_->router().default_collection());
+}
+std::string_view BucketHandle::scope_name() const noexcept { return collection_->scope(); }
+std::string_view BucketHandle::collection_name() const noexcept { return collection_->name(); }
+
 AsyncResult<ValueResult> BucketHandle::get(std::string_view key, const GetOptions& options) {
-    return AsyncResult<ValueResult>(&start_get(*core_, *core_, key, options));
+    return AsyncResult<ValueResult>(&start_get(*core_, keys(), key, options));
 }
 
 AsyncResult<ValueResult> BucketHandle::get_and_touch(std::string_view key, Expiry expiry,
                                                      const GetAndTouchOptions& options) {
-    return AsyncResult<ValueResult>(&start_get_and_touch(*core_, *core_, key, expiry, options));
+    return AsyncResult<ValueResult>(&start_get_and_touch(*core_, keys(), key, expiry, options));
 }
 
 AsyncResult<OperationResult> BucketHandle::store(OperationKind kind, std::string_view key, std::string_view value,
                                                  const StoreOptions& options) {
-    return AsyncResult<OperationResult>(&start_store(*core_, *core_, kind, key, value, options));
+    return AsyncResult<OperationResult>(&start_store(*core_, keys(), kind, key, value, options));
 }
 
 AsyncResult<OperationResult> BucketHandle::concat(OperationKind kind, std::string_view key, std::string_view value,
                                                   const ConcatOptions& options) {
-    return AsyncResult<OperationResult>(&start_concat(*core_, *core_, kind, key, value, options));
+    return AsyncResult<OperationResult>(&start_concat(*core_, keys(), kind, key, value, options));
 }
 
 AsyncResult<OperationResult> BucketHandle::remove(std::string_view key, const RemoveOptions& options) {
-    return AsyncResult<OperationResult>(&start_remove(*core_, *core_, key, options));
+    return AsyncResult<OperationResult>(&start_remove(*core_, keys(), key, options));
 }
 
 AsyncResult<OperationResult> BucketHandle::touch(std::string_view key, Expiry expiry, const TouchOptions& options) {
-    return AsyncResult<OperationResult>(&start_touch(*core_, *core_, key, expiry, options));
+    return AsyncResult<OperationResult>(&start_touch(*core_, keys(), key, expiry, options));
 }
 
 AsyncResult<ValueResult> BucketHandle::lock(std::string_view key, std::chrono::seconds lock_time,
                                             const LockOptions& options) {
-    return AsyncResult<ValueResult>(&start_lock(*core_, *core_, key, lock_time, options));
+    return AsyncResult<ValueResult>(&start_lock(*core_, keys(), key, lock_time, options));
 }
 
 AsyncResult<OperationResult> BucketHandle::unlock(std::string_view key, Cas cas, const UnlockOptions& options) {
-    return AsyncResult<OperationResult>(&start_unlock(*core_, *core_, key, cas, options));
+    return AsyncResult<OperationResult>(&start_unlock(*core_, keys(), key, cas, options));
 }
 
 AsyncResult<ExistsResult> BucketHandle::exists(std::string_view key, const ExistsOptions& options) {
-    return AsyncResult<ExistsResult>(&start_exists(*core_, *core_, key, options));
+    return AsyncResult<ExistsResult>(&start_exists(*core_, keys(), key, options));
 }
 
 AsyncResult<ValueResult> BucketHandle::counter(std::string_view key, const CounterOptions& options) {
-    return AsyncResult<ValueResult>(&start_counter(*core_, *core_, key, options));
+    return AsyncResult<ValueResult>(&start_counter(*core_, keys(), key, options));
 }
 
 AsyncResult<StatsResult> BucketHandle::stats(std::string_view group, const StatsOptions& options) {
-    Slot& slot = core_->acquire(OperationKind::stats, Opcode::stat);
+    Slot& slot = core_->acquire(nullptr, OperationKind::stats, Opcode::stat);
     slot.idempotent = true;
     if (group.size() > protocol::max_key_size) {
         core_->reject(slot, errc::invalid_argument, {}, "the name of the group of statistics is too long");
@@ -86,14 +107,14 @@ AsyncResult<StatsResult> BucketHandle::stats(std::string_view group, const Stats
 }
 
 AsyncResult<VersionResult> BucketHandle::version(const ServerOptions& options) {
-    Slot& slot = core_->acquire(OperationKind::version, Opcode::version);
+    Slot& slot = core_->acquire(nullptr, OperationKind::version, Opcode::version);
     slot.idempotent = true;
     core_->submit_to_all(slot, options.timeout, {});
     return AsyncResult<VersionResult>(&slot);
 }
 
 AsyncResult<OperationResult> BucketHandle::server(OperationKind kind, const ServerOptions& options) {
-    Slot& slot = core_->acquire(kind, opcode_of(kind));
+    Slot& slot = core_->acquire(nullptr, kind, opcode_of(kind));
     if (kind == OperationKind::connect) {
         core_->submit_connect(slot, options.timeout);
     } else if (kind == OperationKind::noop) {
@@ -113,7 +134,7 @@ AsyncResult<OperationResult> BucketHandle::server(OperationKind kind, const Serv
 }
 
 AsyncResult<OperationResult> BucketHandle::close() {
-    Slot& slot = core_->acquire(OperationKind::close, Opcode::noop);
+    Slot& slot = core_->acquire(nullptr, OperationKind::close, Opcode::noop);
     core_->submit_close(slot);
     return AsyncResult<OperationResult>(&slot);
 }

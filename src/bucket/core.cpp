@@ -84,12 +84,6 @@ void Core::close() noexcept {
     if (deadline_timer_->active()) iops_->cancel(*deadline_timer_);
 }
 
-void Core::abandon() noexcept {
-    close();
-    abandoned_ = true;
-    maybe_delete();
-}
-
 // ---- starting operations ----------------------------------------------------------------------------------------
 
 void Core::submit_connect(Slot& slot, std::optional<Duration> timeout) {
@@ -392,7 +386,7 @@ void Core::connecting_failed(errc code, const std::string& message, const std::s
 }
 
 void Core::ask_for_config(Session& session, const std::optional<protocol::ConfigRevision>& known) {
-    Slot& slot = acquire(OperationKind::cluster_config, protocol::Opcode::get_cluster_config);
+    Slot& slot = acquire(nullptr, OperationKind::cluster_config, protocol::Opcode::get_cluster_config);
     slot.owners = owned_by_user;  // without a handle; the target is its one consumer
     slot.consumer = Consumer::callbacks;
     slot.context = &router_;
@@ -474,11 +468,11 @@ void Core::recycle(Slot& slot) noexcept {
     assert(slot.owners == 0 && slot.outcome == Outcome::none && slot.error == nullptr && slot.block == nullptr);
     assert(slot.accumulator == nullptr && slot.deadline_lane == 0);
     pool_.release(slot);
-    if (abandoned_ && !dispatching_) maybe_delete();
+    if (shares_ == 0) maybe_delete();
 }
 
 void Core::maybe_delete() noexcept {
-    if (abandoned_ && !dispatching_ && pool_.in_use() == 0) delete this;
+    if (shares_ == 0 && !dispatching_ && pool_.in_use() == 0) delete this;
 }
 
 void Core::on_loop_destroyed() noexcept {

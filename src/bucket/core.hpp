@@ -41,8 +41,11 @@ public:
     /// still being made.
     void start();
     void close() noexcept;
-    /// The bucket lets go: closes, and the core goes after the last slot.
-    void abandon() noexcept;
+    /// The bucket and its collections have a share each; after the last of them, and the last slot, the core goes.
+    void add_share() noexcept { ++shares_; }
+    void drop_share() noexcept {
+        if (--shares_ == 0) maybe_delete();
+    }
     [[nodiscard]] bool connected() const noexcept { return !closed_ && router_.connected(); }
     [[nodiscard]] bool closed() const noexcept { return closed_; }
     [[nodiscard]] Router& router() noexcept { return router_; }
@@ -53,8 +56,9 @@ public:
     void set_unobserved_handler(std::function<void(const Error&)> handler) { on_unobserved_ = std::move(handler); }
 
     // ---- starting operations ------------------------------------------------------------------------------------
-    [[nodiscard]] Slot& acquire(OperationKind kind, protocol::Opcode opcode);
-    /// Encodes the request into the line that its key leads to.
+    /// `collection`: of the request's key; null if it has none.
+    [[nodiscard]] Slot& acquire(Collection* collection, OperationKind kind, protocol::Opcode opcode);
+    /// Encodes the request into the line that its key, in the slot's collection, leads to.
     template <class Request>
     void submit(Slot& slot, const std::optional<Duration>& timeout, std::string_view key, Request& request);
     /// A request without a key, to any node.
@@ -217,6 +221,7 @@ private:
     std::unique_ptr<TimerEvent> deadline_timer_;
     Slot* queue_head_ = nullptr;
     Slot* queue_tail_ = nullptr;
+    std::size_t shares_ = 1;  ///< its maker's
     TimePoint now_{};
     TimePoint deadline_armed_for_{};
     bool clock_read_ = false;
@@ -226,7 +231,6 @@ private:
     bool starting_ = false;
     bool broadcasts_due_ = false;
     bool closed_ = false;
-    bool abandoned_ = false;
     bool loop_gone_ = false;
     std::exception_ptr exception_;
     std::function<void(const Error&)> on_unobserved_;

@@ -11,11 +11,12 @@
 
 namespace chaise::detail {
 
-[[gnu::always_inline]] inline Slot& Core::acquire(OperationKind kind, protocol::Opcode opcode) {
+[[gnu::always_inline]] inline Slot& Core::acquire(Collection* collection, OperationKind kind, protocol::Opcode opcode) {
     Slot& slot = pool_.acquire();
     slot.target = nullptr;
     slot.core = this;
     slot.line = nullptr;
+    slot.collection = collection;
     // Neighbours in memory, and all of them, so that they are written at once.
     slot.owners = owned_by_user | owned_by_handle;
     slot.kind = kind;
@@ -33,6 +34,8 @@ namespace chaise::detail {
 template <class Request>
 [[gnu::always_inline]] inline void Core::submit(Slot& slot, const std::optional<Duration>& timeout,
                                                 std::string_view key, Request& request) {
+    // Both branches have the rest to themselves: without a map nothing of what maps bring is looked at.
+    if (Line* const detour = slot.collection->detour()) return submit_to(*detour, slot, timeout, key, request);
     const Router::Route route = router_.route(key);
     request.context.vbucket = route.vbucket;
     submit_to(route.line, slot, timeout, key, request);

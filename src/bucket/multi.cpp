@@ -102,7 +102,7 @@ std::unique_ptr<Parts> make_parts(OperationKind whole, std::size_t expected) {
 struct PartSlots {
     Core& core;
     Slot& whole;
-    [[nodiscard]] Slot& acquire(OperationKind kind, protocol::Opcode opcode) {
+    [[nodiscard]] Slot& acquire(OperationKind kind, protocol::Opcode opcode) const {
         return core.add_part(whole, kind, opcode);
     }
 };
@@ -145,10 +145,11 @@ constexpr std::size_t most_expected = 1u << SlotPool::index_bits;
 
 }  // namespace
 
-MultiCall::MultiCall(Core& core, const MultiCommon& common, std::size_t expected) : core_(core), common_(common) {
+MultiCall::MultiCall(Core& core, Collection& collection, const MultiCommon& common, std::size_t expected)
+    : core_(core), common_(common) {
     const OperationKind kind = kind_of_whole(common.kind);
     auto parts = make_parts(kind, std::min(expected, most_expected));
-    whole_ = &core.acquire(kind, {});
+    whole_ = &core.acquire(&collection, kind, {});
     whole_->opcode = static_cast<std::uint8_t>(common.kind);  // whose name it has in errors
     core.adopt(*whole_, std::move(parts));
 }

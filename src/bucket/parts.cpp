@@ -30,7 +30,7 @@ void Core::adopt(Slot& whole, std::unique_ptr<Parts> parts) noexcept {
 Slot& Core::add_part(Slot& whole, OperationKind kind, protocol::Opcode opcode) {
     Parts& parts = parts_of(whole);
     Slot*& entry = parts.slots_.emplace_back(nullptr);
-    Slot& part = acquire(kind, opcode);
+    Slot& part = acquire(whole.collection, kind, opcode);
     entry = &part;
     ++parts.left_;
     part.owners = owned_by_user;  // without a handle; the target is its one consumer

@@ -1,7 +1,8 @@
 #pragma once
 
-// How operations begin: arguments checked, encoded, into the pipeline. `slots.acquire(kind, opcode)` gives the slot:
-// the core's own acquire for an operation of the user's, a part's for an entry of a multi operation.
+// How operations begin: arguments checked, encoded, into the pipeline. `slots.acquire(kind, opcode)` gives the slot,
+// which knows the collection of its key: KeySlots for an operation of the user's, a part's for an entry of a multi
+// operation.
 
 #include "bucket/core.hpp"
 #include "bucket/settings.hpp"
@@ -12,17 +13,27 @@
 
 namespace chaise::detail {
 
+/// Where an operation of the user's on a document gets its slot from.
+struct KeySlots {
+    Core& core;
+    Collection& collection;
+    [[nodiscard, gnu::always_inline]] Slot& acquire(OperationKind kind, protocol::Opcode opcode) const {
+        return core.acquire(&collection, kind, opcode);
+    }
+};
+
 inline constexpr std::size_t max_value_size = std::size_t{20} << 20;  // protocol.md 1.8
 
 [[gnu::cold, gnu::noinline]] inline void reject_key(Core& core, Slot& slot, std::string_view key) {
-    core.reject(
-        slot, errc::invalid_argument, key.substr(0, protocol::max_key_size),
-        key.empty() ? "the key is empty" : "the key has " + std::to_string(key.size()) + " bytes, the limit is 250");
+    core.reject(slot, errc::invalid_argument, key.substr(0, protocol::max_key_size),
+                key.empty() ? "the key is empty"
+                            : "the key has " + std::to_string(key.size()) + " bytes, the limit is " +
+                                  std::to_string(slot.collection->max_key_size()));
 }
 
 /// False, and the operation rejected, if the key cannot be sent.
 [[gnu::always_inline]] inline bool check_key(Core& core, Slot& slot, std::string_view key) {
-    if (key.size() - 1 < protocol::max_key_size) [[likely]]
+    if (key.size() - 1 < slot.collection->max_key_size()) [[likely]]
         return true;
     reject_key(core, slot, key);
     return false;
@@ -77,7 +88,7 @@ inline protocol::Opcode opcode_of(OperationKind kind) noexcept {
 }
 
 template <class Slots>
-[[gnu::always_inline]] inline Slot& start_get(Core& core, Slots& slots, std::string_view key,
+[[gnu::always_inline]] inline Slot& start_get(Core& core, const Slots& slots, std::string_view key,
                                               const GetOptions& options) {
     Slot& slot = slots.acquire(OperationKind::get, protocol::Opcode::get);
     slot.quiet = options.quiet.value_or(core.settings().quiet);
@@ -90,7 +101,7 @@ template <class Slots>
 }
 
 template <class Slots>
-Slot& start_get_and_touch(Core& core, Slots& slots, std::string_view key, Expiry expiry,
+Slot& start_get_and_touch(Core& core, const Slots& slots, std::string_view key, Expiry expiry,
                           const GetAndTouchOptions& options) {
     Slot& slot = slots.acquire(OperationKind::get_and_touch, protocol::Opcode::gat);
     slot.quiet = options.quiet.value_or(core.settings().quiet);
@@ -104,8 +115,9 @@ Slot& start_get_and_touch(Core& core, Slots& slots, std::string_view key, Expiry
 }
 
 template <class Slots>
-[[gnu::always_inline]] inline Slot& start_store(Core& core, Slots& slots, OperationKind kind, std::string_view key,
-                                                std::string_view value, const StoreOptions& options) {
+[[gnu::always_inline]] inline Slot& start_store(Core& core, const Slots& slots, OperationKind kind,
+                                                std::string_view key, std::string_view value,
+                                                const StoreOptions& options) {
     Slot& slot = slots.acquire(kind, opcode_of(kind));
     if (check_key(core, slot, key) && check_value(core, slot, key, value)) {
         if (const auto wire = check_expiry(core, slot, key, options.expiry)) {
@@ -119,7 +131,7 @@ template <class Slots>
 }
 
 template <class Slots>
-Slot& start_concat(Core& core, Slots& slots, OperationKind kind, std::string_view key, std::string_view value,
+Slot& start_concat(Core& core, const Slots& slots, OperationKind kind, std::string_view key, std::string_view value,
                    const ConcatOptions& options) {
     Slot& slot = slots.acquire(kind, opcode_of(kind));
     if (check_key(core, slot, key) && check_value(core, slot, key, value)) {
@@ -131,7 +143,7 @@ Slot& start_concat(Core& core, Slots& slots, OperationKind kind, std::string_vie
 }
 
 template <class Slots>
-Slot& start_remove(Core& core, Slots& slots, std::string_view key, const RemoveOptions& options) {
+Slot& start_remove(Core& core, const Slots& slots, std::string_view key, const RemoveOptions& options) {
     Slot& slot = slots.acquire(OperationKind::remove, protocol::Opcode::remove);
     slot.quiet = options.quiet.value_or(core.settings().quiet);
     if (check_key(core, slot, key)) {
@@ -143,7 +155,7 @@ Slot& start_remove(Core& core, Slots& slots, std::string_view key, const RemoveO
 }
 
 template <class Slots>
-Slot& start_touch(Core& core, Slots& slots, std::string_view key, Expiry expiry, const TouchOptions& options) {
+Slot& start_touch(Core& core, const Slots& slots, std::string_view key, Expiry expiry, const TouchOptions& options) {
     Slot& slot = slots.acquire(OperationKind::touch, protocol::Opcode::touch);
     if (check_key(core, slot, key)) {
         if (const auto wire = check_expiry(core, slot, key, expiry)) {
@@ -155,7 +167,7 @@ Slot& start_touch(Core& core, Slots& slots, std::string_view key, Expiry expiry,
 }
 
 template <class Slots>
-Slot& start_lock(Core& core, Slots& slots, std::string_view key, std::chrono::seconds lock_time,
+Slot& start_lock(Core& core, const Slots& slots, std::string_view key, std::chrono::seconds lock_time,
                  const LockOptions& options) {
     Slot& slot = slots.acquire(OperationKind::lock, protocol::Opcode::get_locked);
     slot.quiet = options.quiet.value_or(core.settings().quiet);
@@ -172,7 +184,7 @@ Slot& start_lock(Core& core, Slots& slots, std::string_view key, std::chrono::se
 }
 
 template <class Slots>
-Slot& start_unlock(Core& core, Slots& slots, std::string_view key, Cas cas, const UnlockOptions& options) {
+Slot& start_unlock(Core& core, const Slots& slots, std::string_view key, Cas cas, const UnlockOptions& options) {
     Slot& slot = slots.acquire(OperationKind::unlock, protocol::Opcode::unlock_key);
     if (!check_locks(core, slot, key) || !check_key(core, slot, key)) return slot;
     if (cas == 0) {
@@ -186,7 +198,7 @@ Slot& start_unlock(Core& core, Slots& slots, std::string_view key, Cas cas, cons
 }
 
 template <class Slots>
-Slot& start_exists(Core& core, Slots& slots, std::string_view key, const ExistsOptions& options) {
+Slot& start_exists(Core& core, const Slots& slots, std::string_view key, const ExistsOptions& options) {
     // An unknown command with a key makes memcached lose step (protocol.md 2.9): it is asked for the document.
     const bool plain = core.settings().connection.scheme == Scheme::memcached;
     Slot& slot = slots.acquire(OperationKind::exists, plain ? protocol::Opcode::get : protocol::Opcode::get_meta);
@@ -203,7 +215,7 @@ Slot& start_exists(Core& core, Slots& slots, std::string_view key, const ExistsO
 }
 
 template <class Slots>
-Slot& start_counter(Core& core, Slots& slots, std::string_view key, const CounterOptions& options) {
+Slot& start_counter(Core& core, const Slots& slots, std::string_view key, const CounterOptions& options) {
     const bool up = options.delta >= 0;
     const protocol::Opcode opcode = up ? protocol::Opcode::increment : protocol::Opcode::decrement;
     Slot& slot = slots.acquire(OperationKind::counter, opcode);

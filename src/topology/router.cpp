@@ -54,6 +54,7 @@ Router::Router(Core& core)
       tracker_(core.settings().bucket, core.settings().network),
       client_id_(core.iops().random()),
       waiting_({}, core.settings().max_queue_operations, core.settings().max_queue_bytes),
+      default_collection_("_default", "_default"),
       seed_timer_(core.iops().timer_event_factory()),
       retry_timer_(core.iops().timer_event_factory()) {
     seed_timer_->set_handler([](void* router, int) { static_cast<Router*>(router)->on_seed_timer(); }, this);
@@ -64,7 +65,7 @@ Router::Router(Core& core)
         const protocol::Endpoint endpoint{host.host, host.port.value_or(connection.default_port())};
         (plain ? nodes_ : seeds_).push_back(std::make_unique<Session>(core, endpoint, !plain));
     }
-    otherwise_ = plain ? static_cast<Line*>(nodes_.front().get()) : &waiting_;
+    default_collection_.set_detour(plain ? static_cast<Line*>(nodes_.front().get()) : &waiting_);
 }
 
 Router::~Router() {
@@ -102,7 +103,7 @@ void Router::close() noexcept {
 }
 
 std::string Router::why_waiting(const Line* line) const {
-    if (!line) line = otherwise_;
+    if (!line) line = default_collection_.detour() ? default_collection_.detour() : &waiting_;
     if (line == &waiting_ && has_map()) return "no node of the cluster takes it";
     if (!line->last_failure().empty()) return "not connected, last attempt: " + line->last_failure();
     std::string hosts = line->name();
@@ -241,6 +242,7 @@ void Router::apply(Session& source) {
             by_vbucket_[vbucket] = nodes_[static_cast<std::size_t>(server)].get();
         }
     }
+    default_collection_.set_detour(nullptr);
     for (auto& session : before) {
         if (session) retire(std::move(session));
     }
@@ -266,7 +268,7 @@ void Router::retire(std::unique_ptr<Session> session) {
 void Router::reroute_unsent(Session& session) {
     for (Slot* slot = session.pipeline().first(); slot;) {
         Slot* next = slot->next;
-        if (!session.pipeline().begun(*slot) && !Core::key_of(*slot).empty()) {
+        if (!session.pipeline().begun(*slot) && slot->collection) {
             const Route to = route_of(*slot);
             if (&to.line != &session) {
                 move(*slot, to);
@@ -316,8 +318,9 @@ void Router::on_push(Session& session, const protocol::Frame& frame) {
 // ---- requests on their way -----------------------------------------------------------------------------------------
 
 Router::Route Router::route_of(const Slot& slot) noexcept {
-    const std::string_view key = Core::key_of(slot);
-    return key.empty() ? Route{any(), 0} : route(key);
+    if (!slot.collection) return {any(), 0};
+    if (Line* const detour = slot.collection->detour()) return {*detour, 0};
+    return route(Core::key_of(slot));
 }
 
 void Router::move(Slot& slot, Route to) {

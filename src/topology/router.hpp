@@ -5,6 +5,7 @@
 #include "protocol/vbucket.hpp"
 #include "session/backoff.hpp"
 #include "session/line.hpp"
+#include "topology/collection.hpp"
 #include "topology/map_tracker.hpp"
 
 #include <chaise/error.hpp>
@@ -46,9 +47,10 @@ public:
     /// The loop is there no more.
     void lose_loop() noexcept { loop_gone_ = true; }
 
-    /// Where a request for the key goes, and the vbucket to say in it.
+    /// Of keys for which nothing else is said.
+    [[nodiscard]] Collection& default_collection() noexcept { return default_collection_; }
+    /// Where a request for the key of a collection without a detour goes, and the vbucket to say in it.
     [[nodiscard]] Route route(std::string_view key) noexcept {
-        if (by_vbucket_.empty()) return {*otherwise_, 0};
         const std::uint16_t vbucket = protocol::vbucket_of(key, static_cast<std::uint32_t>(by_vbucket_.size()));
         return {*by_vbucket_[vbucket], vbucket};
     }
@@ -134,9 +136,9 @@ private:
     MapTracker tracker_;
     protocol::ScramKeyCache scram_keys_;
     std::uint64_t client_id_;
-    Line* otherwise_ = nullptr;
     std::vector<Line*> by_vbucket_;
     Line waiting_;
+    Collection default_collection_;
     std::vector<std::unique_ptr<Session>> nodes_;    ///< by server number of the map, where it can be reached
     std::vector<std::unique_ptr<Session>> seeds_;    ///< until there is a map
     std::vector<std::unique_ptr<Session>> retired_;  ///< out of the map; the last answers are awaited

@@ -1,6 +1,6 @@
 #pragma once
 
-// A bucket's share of its core, and the operations as the engine starts them. Not for users.
+// A share of a bucket's core, and the operations as the engine starts them. Not for users.
 
 #include <chaise/async_result.hpp>
 #include <chaise/bucket_options.hpp>
@@ -21,17 +21,30 @@
 
 namespace chaise::detail {
 
-/// A bucket's share of its core, and the operations as the engine starts them.
+struct KeySlots;
+
+/// A share of a bucket's core, and the operations as the engine starts them, on the documents of one collection. The
+/// bucket's own share closes the core when it goes; what is left of the core after that answers `errc::shutdown`.
 class BucketHandle {
 public:
+    /// A bucket's, on the default collection.
     BucketHandle(std::unique_ptr<IOPS> iops, std::string_view connection_string, const BucketOptions& options);
-    BucketHandle(BucketHandle&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
-    BucketHandle& operator=(BucketHandle&& other) noexcept {
-        BucketHandle taken(std::move(other));  // so that the core given up closes now, not when `other` ends
-        std::swap(core_, taken.core_);
+    /// A share that closes nothing.
+    BucketHandle(const BucketHandle& other) noexcept;
+    BucketHandle(BucketHandle&& other) noexcept
+        : core_(std::exchange(other.core_, nullptr)), collection_(other.collection_), owner_(other.owner_) {}
+    BucketHandle& operator=(BucketHandle other) noexcept {  // what is given up goes now, not when `other` ends
+        std::swap(core_, other.core_);
+        std::swap(collection_, other.collection_);
+        std::swap(owner_, other.owner_);
         return *this;
     }
     ~BucketHandle();
+
+    /// A share that is on the default collection.
+    [[nodiscard]] BucketHandle default_collection() const;
+    [[nodiscard]] std::string_view scope_name() const noexcept;
+    [[nodiscard]] std::string_view collection_name() const noexcept;
 
     [[nodiscard]] AsyncResult<ValueResult> get(std::string_view key, const GetOptions& options);
     [[nodiscard]] AsyncResult<ValueResult> get_and_touch(std::string_view key, Expiry expiry,
@@ -53,7 +66,7 @@ public:
                                                     const MultiInput& defaults = {}) {
         std::size_t expected = 0;
         if constexpr (std::ranges::sized_range<Range>) expected = static_cast<std::size_t>(std::ranges::size(range));
-        MultiCall call(*core_, common, expected);
+        MultiCall call(*core_, *collection_, common, expected);
         for (const auto& element : range) {
             MultiInput entry = defaults;
             Reader::read(entry, element);
@@ -71,7 +84,13 @@ public:
     [[nodiscard]] std::size_t operations() const noexcept;
 
 private:
+    BucketHandle(Core& core, Collection& collection) noexcept;
+    /// Where an operation on a document gets its slot from.
+    [[nodiscard]] KeySlots keys() noexcept;
+
     Core* core_ = nullptr;
+    Collection* collection_ = nullptr;
+    bool owner_ = false;
 };
 
 /// An argument that the face gets, not options in disguise.

@@ -23,7 +23,7 @@ struct MultiCommon {
 /// pipelines is taken back when a later entry is refused, or when the caller's range throws.
 class MultiCall {
 public:
-    MultiCall(Core& core, const MultiCommon& common, std::size_t expected);
+    MultiCall(Core& core, Collection& collection, const MultiCommon& common, std::size_t expected);
     MultiCall(const MultiCall&) = delete;
     MultiCall& operator=(const MultiCall&) = delete;
     ~MultiCall();

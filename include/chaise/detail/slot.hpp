@@ -15,6 +15,7 @@ class IOPS;
 
 namespace detail {
 
+class Collection;
 class Core;
 class Line;
 class SendBlock;
@@ -96,6 +97,7 @@ struct alignas(64) Slot {
     Error* error = nullptr;       ///< owned; an error that waits
     void* accumulator = nullptr;  ///< owned by the engine; answers of several frames
     Slot* queue_next = nullptr;
+    Collection* collection = nullptr;  ///< that its key is in; null: its request has no key
 
     alignas(std::max_align_t) std::byte storage[slot_storage];
 };

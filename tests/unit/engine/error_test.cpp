@@ -248,7 +248,10 @@ struct Wire {
 struct WithCore {
     testing::ScriptLoop loop;
     detail::Core* core = new detail::Core(loop.make_iops(), detail::Settings::make("memcached://h", {}));
-    ~WithCore() { core->abandon(); }
+    ~WithCore() {
+        core->close();
+        core->drop_share();
+    }
     Wire wire(Expiry expiry) {
         Wire out;
         out.seconds = core->wire_expiry(expiry, out.why);
