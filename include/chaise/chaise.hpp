@@ -16,6 +16,7 @@
 #include <chaise/options.hpp>
 #include <chaise/result.hpp>
 #include <chaise/spawn.hpp>
+#include <chaise/subdocument.hpp>
 #include <chaise/task.hpp>
 #include <chaise/time.hpp>
 #include <chaise/transport.hpp>

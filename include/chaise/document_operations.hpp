@@ -3,7 +3,7 @@
 /// \file
 /// The operations on single documents, declared once for all faces.
 
-#include <chaise/multi_operations.hpp>
+#include <chaise/data_structures.hpp>
 #include <chaise/options.hpp>
 #include <chaise/result.hpp>
 
@@ -15,13 +15,13 @@ namespace chaise {
 
 /// Every operation on one document. What holds for all of them stands at BasicBucket.
 template <class Face>
-class DocumentOperations : public MultiOperations<Face> {
+class DocumentOperations : public DataStructureOperations<Face> {
 protected:
-    using MultiOperations<Face>::face_;
-    using MultiOperations<Face>::handle_;
+    using DataStructureOperations<Face>::face_;
+    using DataStructureOperations<Face>::handle_;
 
 public:
-    using MultiOperations<Face>::MultiOperations;
+    using DataStructureOperations<Face>::DataStructureOperations;
 
     /// The document's value. Errors: document_not_found (unless quiet), timeouts, and those common to all operations.
     template <class... Extra>

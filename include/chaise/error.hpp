@@ -10,6 +10,7 @@
 
 #include <chaise/time.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -90,6 +91,7 @@ constexpr bool has_kind(ErrorKind set, ErrorKind one) noexcept {
     X(xattr_invalid_key_combo,             126,  InvalidError,             "invalid xattr key combination")           \
     X(xattr_unknown_virtual_attribute,     127,  InvalidError,             "unknown virtual attribute")               \
     X(xattr_cannot_modify_virtual_attribute, 128, InvalidError,            "cannot modify virtual attribute")         \
+    X(xattr_no_access,                     130,  AuthError,                "no access to the extended attribute")    \
     X(document_not_locked,                 131,  TemporaryFailError,       "document not locked")                     \
     X(timeout_before_send,                 1001, TimeoutError,             "timeout before the request was sent")     \
     X(timeout_after_send,                  1002, TimeoutError,             "timeout after the request was sent")      \
@@ -104,7 +106,8 @@ constexpr bool has_kind(ErrorKind set, ErrorKind one) noexcept {
     X(protocol_error,                      1011, ProtocolError,            "protocol error")                          \
     X(not_stored,                          1012, NotStoredError,           "not stored")                              \
     X(not_my_vbucket,                      1013, NotMyVbucketError,        "not my vbucket")                          \
-    X(unknown_status,                      1014, UnknownStatusError,       "status unknown to the client")
+    X(unknown_status,                      1014, UnknownStatusError,       "status unknown to the client")           \
+    X(queue_empty,                         1015, QueueEmpty,               "queue is empty")
 
 // CHAISE_STATUS_ERRORS: X(server status, errc). Two depend on the operation (see errc_of_status): 0x02 is
 // document_exists for insert, 0x05 is document_not_found for append and prepend.
@@ -171,7 +174,12 @@ constexpr bool has_kind(ErrorKind set, ErrorKind one) noexcept {
     X(0xcf, xattr_invalid_key_combo)            \
     X(0xd0, xattr_unknown_macro)                \
     X(0xd1, xattr_unknown_virtual_attribute)    \
-    X(0xd2, xattr_cannot_modify_virtual_attribute)
+    X(0xd2, xattr_cannot_modify_virtual_attribute) \
+    X(0xd4, invalid_argument)                   \
+    X(0xd5, xattr_unknown_macro)                \
+    X(0xd6, document_exists)                    \
+    X(0xd7, invalid_argument)                   \
+    X(0xd8, value_invalid)
 // clang-format on
 
 enum class errc : int {
@@ -202,6 +210,8 @@ struct ErrorContext {
     std::optional<std::uint16_t> status{};  ///< as the server sent it
     Duration time_spent{};                  ///< from the call to the outcome
     std::uint32_t retries = 0;              ///< attempts beyond the first
+    std::optional<std::size_t> spec{};      ///< of mutate_in: the caller's index of the spec that failed
+    std::string path{};                     ///< and its path
     bool may_have_happened = false;         ///< true: the server may have executed it; false: certainly not
     /// Of a multi operation, of which entries were sent: what all of them came to; see Error::all_results().
     std::shared_ptr<const detail::AnyMultiData> all_results{};
@@ -287,6 +297,7 @@ CHAISE_EXCEPTION(SubdocPathExistsError, DataError);
 CHAISE_EXCEPTION(SubdocNumberTooBigError, DataError);
 CHAISE_EXCEPTION(DocumentNotJsonError, DataError);
 CHAISE_EXCEPTION(DocumentTooDeepError, DataError);
+CHAISE_EXCEPTION(QueueEmpty, DataError);
 CHAISE_EXCEPTION(SubdocPathInvalidError, InputError);
 CHAISE_EXCEPTION(SubdocCantInsertValueError, InputError);
 CHAISE_EXCEPTION(SubdocValueTooDeepError, InputError);

@@ -127,12 +127,47 @@ struct StatsOptions {
     std::optional<Duration> timeout{};
 };
 
+/// map_add, list_append, list_prepend, set_add, queue_push
+struct ContainerAddOptions {
+    /// A document that does not exist is created, as an empty map, list, set or queue before the addition; without it
+    /// that is document_not_found.
+    bool create = false;
+    /// Do it only if the document still has this CAS; 0: whatever it has.
+    Cas cas = 0;
+    /// Every change sets the document's expiry; Expiry{}, the default, is never.
+    Expiry expiry{};
+    /// The document keeps the expiry that it has; `expiry` is then that of a document which is created.
+    bool preserve_expiry = false;
+    std::optional<Duration> timeout{};
+};
+
+/// map_remove, list_set, list_remove; for set_remove and queue_pop without `cas`.
+struct ContainerChangeOptions {
+    /// Do it only if the document still has this CAS; 0: whatever it has.
+    Cas cas = 0;
+    Expiry expiry{};
+    bool preserve_expiry = false;
+    std::optional<Duration> timeout{};
+};
+struct ContainerTakeOptions {
+    Expiry expiry{};
+    bool preserve_expiry = false;
+    std::optional<Duration> timeout{};
+};
+
+/// map_get, list_get, set_contains and the sizes
+struct ContainerReadOptions {
+    std::optional<Duration> timeout{};
+};
+
 template <class O>
 concept OperationOptions = std::is_aggregate_v<O> && std::is_trivially_destructible_v<O>;
 static_assert(OperationOptions<GetOptions> && OperationOptions<StoreOptions> && OperationOptions<InsertOptions> &&
               OperationOptions<ConcatOptions> && OperationOptions<RemoveOptions> && OperationOptions<CounterOptions> &&
               OperationOptions<TouchOptions> && OperationOptions<GetAndTouchOptions> && OperationOptions<LockOptions> &&
               OperationOptions<UnlockOptions> && OperationOptions<ExistsOptions> && OperationOptions<ServerOptions> &&
-              OperationOptions<StatsOptions>);
+              OperationOptions<StatsOptions> && OperationOptions<ContainerAddOptions> &&
+              OperationOptions<ContainerChangeOptions> && OperationOptions<ContainerTakeOptions> &&
+              OperationOptions<ContainerReadOptions>);
 
 }  // namespace chaise

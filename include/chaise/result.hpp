@@ -163,6 +163,17 @@ private:
     bool exists_ = false;
 };
 
+/// How many elements or members a data structure has.
+class SizeResult : public Result {
+public:
+    SizeResult() = default;
+    SizeResult(std::uint64_t size, Cas cas) noexcept : Result(errc::success, cas), size_(size) {}
+    [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+
+private:
+    std::uint64_t size_ = 0;
+};
+
 /// Statistics of one or more servers: statistic -> server ("host:port") -> value (seed: StatsResult).
 class StatsResult : public Result {
 public:

@@ -1,8 +1,10 @@
 // The operations, as the faces ask for them.
 
+#include "bucket/containers.hpp"
 #include "bucket/core.hpp"
 #include "bucket/settings.hpp"
 #include "bucket/start.hpp"
+#include "bucket/subdocument.hpp"
 #include "protocol/requests.hpp"
 
 #include <chaise/async_bucket.hpp>
@@ -93,6 +95,38 @@ AsyncResult<ExistsResult> BucketHandle::exists(std::string_view key, const Exist
 
 AsyncResult<ValueResult> BucketHandle::counter(std::string_view key, const CounterOptions& options) {
     return AsyncResult<ValueResult>(&start_counter(*core_, keys(), key, options));
+}
+
+AsyncResult<SubdocResult> BucketHandle::lookup_in(std::string_view key, const LookupSpecs& specs,
+                                                  const LookupInOptions& options) {
+    Slot& slot = keys().acquire(OperationKind::lookup_in, Opcode::subdoc_multi_lookup);
+    start_lookup_in(*core_, slot, key, specs, options);
+    return AsyncResult<SubdocResult>(&slot);
+}
+
+AsyncResult<SubdocResult> BucketHandle::mutate_in(std::string_view key, const MutateSpecs& specs,
+                                                  const MutateInOptions& options) {
+    Slot& slot = keys().acquire(OperationKind::mutate_in, Opcode::subdoc_multi_mutation);
+    start_mutate_in(*core_, slot, key, specs, options);
+    return AsyncResult<SubdocResult>(&slot);
+}
+
+AsyncResult<OperationResult> BucketHandle::container_change(const ContainerCall& call) {
+    return AsyncResult<OperationResult>(&container(call));
+}
+AsyncResult<ValueResult> BucketHandle::container_value(const ContainerCall& call) {
+    return AsyncResult<ValueResult>(&container(call));
+}
+AsyncResult<SizeResult> BucketHandle::container_size(const ContainerCall& call) {
+    return AsyncResult<SizeResult>(&container(call));
+}
+AsyncResult<ExistsResult> BucketHandle::container_question(const ContainerCall& call) {
+    return AsyncResult<ExistsResult>(&container(call));
+}
+Slot& BucketHandle::container(const ContainerCall& call) {
+    Slot& slot = keys().acquire(call.kind, opcode_of(call));
+    start_container(*core_, slot, call);
+    return slot;
 }
 
 AsyncResult<StatsResult> BucketHandle::stats(std::string_view group, const StatsOptions& options) {

@@ -2,6 +2,7 @@
 #include "bucket/parts.hpp"
 
 #include <chaise/multi_result.hpp>
+#include <chaise/subdocument.hpp>
 
 #include <algorithm>
 #include <cassert>
@@ -30,8 +31,20 @@ void with_result_type(OperationKind kind, F&& f) {
         case OperationKind::get_and_touch:
         case OperationKind::lock:
         case OperationKind::counter:
+        case OperationKind::map_get:
+        case OperationKind::list_get:
+        case OperationKind::queue_pop:
             return f(std::type_identity<ValueResult>{});
+        case OperationKind::lookup_in:
+        case OperationKind::mutate_in:
+            return f(std::type_identity<SubdocResult>{});
+        case OperationKind::map_size:
+        case OperationKind::list_size:
+        case OperationKind::set_size:
+        case OperationKind::queue_size:
+            return f(std::type_identity<SizeResult>{});
         case OperationKind::exists:
+        case OperationKind::set_contains:
             return f(std::type_identity<ExistsResult>{});
         case OperationKind::stats:
             return f(std::type_identity<StatsResult>{});

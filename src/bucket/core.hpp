@@ -195,6 +195,7 @@ private:
     void respond_with_error(Slot& slot, const protocol::Frame& frame);
     void finish_with_error(Slot& slot, Error error);
     void retire(Slot& slot) noexcept;
+    void respond_to_subdocument(Slot& slot, const protocol::Frame& frame, Buffer* buffer);
     void respond_to_stats(Slot& slot, const protocol::Frame& frame);
     void respond_with_malformed(Slot& slot, const protocol::Frame& frame);
     template <class Request>

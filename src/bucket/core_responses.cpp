@@ -1,10 +1,13 @@
 // What the server's answers become.
 
 #include "bucket/core.hpp"
+#include "bucket/subdocument.hpp"
 #include "protocol/byte_order.hpp"
 #include "protocol/data_responses.hpp"
 #include "protocol/status.hpp"
+#include "protocol/subdocument_responses.hpp"
 
+#include <charconv>
 #include <string>
 #include <utility>
 
@@ -43,6 +46,44 @@ std::string_view name(OperationKind kind) noexcept {
             return "exists";
         case OperationKind::counter:
             return "counter";
+        case OperationKind::lookup_in:
+            return "lookup_in";
+        case OperationKind::mutate_in:
+            return "mutate_in";
+        case OperationKind::map_add:
+            return "map_add";
+        case OperationKind::map_get:
+            return "map_get";
+        case OperationKind::map_remove:
+            return "map_remove";
+        case OperationKind::map_size:
+            return "map_size";
+        case OperationKind::list_append:
+            return "list_append";
+        case OperationKind::list_prepend:
+            return "list_prepend";
+        case OperationKind::list_set:
+            return "list_set";
+        case OperationKind::list_get:
+            return "list_get";
+        case OperationKind::list_remove:
+            return "list_remove";
+        case OperationKind::list_size:
+            return "list_size";
+        case OperationKind::set_add:
+            return "set_add";
+        case OperationKind::set_contains:
+            return "set_contains";
+        case OperationKind::set_remove:
+            return "set_remove";
+        case OperationKind::set_size:
+            return "set_size";
+        case OperationKind::queue_push:
+            return "queue_push";
+        case OperationKind::queue_pop:
+            return "queue_pop";
+        case OperationKind::queue_size:
+            return "queue_size";
         case OperationKind::noop:
             return "noop";
         case OperationKind::version:
@@ -75,7 +116,10 @@ errc errc_of(OperationKind kind, Status status) noexcept {
     return errc_of_status(static_cast<std::uint16_t>(status));
 }
 
-/// What a mutation gives: a mutation token may follow the status, memcached's TOUCH adds flags (protocol.md 2.1).
+constexpr std::size_t most_statistics = 100'000;
+
+}  // namespace
+
 OperationResult mutation_result(const Frame& frame, std::uint16_t vbucket) noexcept {
     if (frame.extras.size() < 16) return {errc::success, frame.cas};
     return {errc::success, frame.cas,
@@ -90,10 +134,6 @@ Frame request_of(const Slot& slot) noexcept {
     static_cast<void>(protocol::parse_frame(bytes, request, 0xffffffff));
     return request;
 }
-
-constexpr std::size_t most_statistics = 100'000;
-
-}  // namespace
 
 std::string_view Core::key_of(const Slot& slot) noexcept {
     return slot.block ? request_of(slot).key : std::string_view();
@@ -117,8 +157,13 @@ Error Core::make_error(const Slot& slot, errc code, std::string message, bool ma
 }
 
 void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
-    if (frame.status() != Status::success) [[unlikely]]
+    if (frame.status() != Status::success) [[unlikely]] {
+        const bool with_specs = slot.kind == OperationKind::lookup_in || slot.kind == OperationKind::mutate_in;
+        if (with_specs && protocol::carries_subdoc_results(frame.status())) {
+            return respond_to_subdocument(slot, frame, buffer);
+        }
         return respond_with_error(slot, frame);
+    }
     switch (slot.kind) {
         case OperationKind::get:
         case OperationKind::get_and_touch:
@@ -144,6 +189,29 @@ void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
             retire(slot);
             if (!wanted(slot)) return unowned(slot);
             ExistsResult result = plain || !meta->deleted ? ExistsResult(frame.cas) : ExistsResult();
+            return deliver(slot, result);
+        }
+        case OperationKind::lookup_in:
+        case OperationKind::mutate_in:
+            return respond_to_subdocument(slot, frame, buffer);
+        case OperationKind::map_get:
+        case OperationKind::list_get: {
+            retire(slot);
+            if (!wanted(slot)) return unowned(slot);
+            ValueResult result(frame.value, 0, frame.datatype, frame.cas, buffer);
+            return deliver(slot, result);
+        }
+        case OperationKind::map_size:
+        case OperationKind::list_size:
+        case OperationKind::set_size:
+        case OperationKind::queue_size: {
+            std::uint64_t size = 0;
+            const char* const end = frame.value.data() + frame.value.size();
+            const auto parsed = std::from_chars(frame.value.data(), end, size);
+            if (parsed.ec != std::errc() || parsed.ptr != end) return respond_with_malformed(slot, frame);
+            retire(slot);
+            if (!wanted(slot)) return unowned(slot);
+            SizeResult result(size, frame.cas);
             return deliver(slot, result);
         }
         case OperationKind::stats:
@@ -193,7 +261,10 @@ void Core::respond_with_error(Slot& slot, const Frame& frame) {
     if (frame.status() == Status::not_my_vbucket && wanted(slot) && settings_.connection.scheme != Scheme::memcached) {
         return router_.not_mine(slot, frame);
     }
-    const errc code = errc_of(slot.kind, frame.status());
+    errc code = errc_of(slot.kind, frame.status());
+    if (code == errc::cas_mismatch && slot.kind == OperationKind::mutate_in && inserts_document(request_of(slot))) {
+        code = errc::document_exists;
+    }
     if (!wanted(slot)) {
         free_accumulator(slot);
         retire(slot);
@@ -204,8 +275,17 @@ void Core::respond_with_error(Slot& slot, const Frame& frame) {
         ExistsResult result;
         return deliver(slot, result);
     }
+    if (slot.kind == OperationKind::set_add && code == errc::path_exists) {  // as it should be
+        retire(slot);
+        OperationResult result(code, 0);
+        return deliver(slot, result);
+    }
     if (slot.quiet && code == errc::document_not_found) {
         retire(slot);
+        if (slot.kind == OperationKind::lookup_in) {
+            SubdocResult result(code);
+            return deliver(slot, result);
+        }
         if (slot.kind == OperationKind::remove) {
             OperationResult result(code, 0);
             return deliver(slot, result);

@@ -1,6 +1,7 @@
 // Multi operations: a part for each entry.
 
 #include "bucket/core.hpp"
+#include "bucket/part_slots.hpp"
 #include "bucket/parts.hpp"
 #include "bucket/start.hpp"
 
@@ -97,15 +98,6 @@ std::unique_ptr<Parts> make_parts(OperationKind whole, std::size_t expected) {
             return std::make_unique<PartsOf<OperationResult>>(expected);
     }
 }
-
-/// Where an entry's operation gets its slot from.
-struct PartSlots {
-    Core& core;
-    Slot& whole;
-    [[nodiscard]] Slot& acquire(OperationKind kind, protocol::Opcode opcode) const {
-        return core.add_part(whole, kind, opcode);
-    }
-};
 
 /// As its single form would start it.
 Slot& start_entry(Core& core, PartSlots slots, const MultiCommon& common, const MultiInput& in) {

@@ -4,11 +4,13 @@
 
 #include <chaise/async_result.hpp>
 #include <chaise/bucket_options.hpp>
+#include <chaise/detail/container_call.hpp>
 #include <chaise/detail/multi_call.hpp>
 #include <chaise/iops.hpp>
 #include <chaise/multi.hpp>
 #include <chaise/options.hpp>
 #include <chaise/result.hpp>
+#include <chaise/subdocument.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -60,6 +62,14 @@ public:
     [[nodiscard]] AsyncResult<OperationResult> unlock(std::string_view key, Cas cas, const UnlockOptions& options);
     [[nodiscard]] AsyncResult<ExistsResult> exists(std::string_view key, const ExistsOptions& options);
     [[nodiscard]] AsyncResult<ValueResult> counter(std::string_view key, const CounterOptions& options);
+    [[nodiscard]] AsyncResult<SubdocResult> lookup_in(std::string_view key, const LookupSpecs& specs,
+                                                      const LookupInOptions& options);
+    [[nodiscard]] AsyncResult<SubdocResult> mutate_in(std::string_view key, const MutateSpecs& specs,
+                                                      const MutateInOptions& options);
+    [[nodiscard]] AsyncResult<OperationResult> container_change(const ContainerCall& call);
+    [[nodiscard]] AsyncResult<ValueResult> container_value(const ContainerCall& call);
+    [[nodiscard]] AsyncResult<SizeResult> container_size(const ContainerCall& call);
+    [[nodiscard]] AsyncResult<ExistsResult> container_question(const ContainerCall& call);
     /// One operation of many entries: `defaults` and what Reader reads from each element of the range.
     template <class T, class Reader, class Range>
     [[nodiscard]] AsyncResult<MultiResult<T>> multi(const MultiCommon& common, Range&& range,
@@ -87,6 +97,7 @@ private:
     BucketHandle(Core& core, Collection& collection) noexcept;
     /// Where an operation on a document gets its slot from.
     [[nodiscard]] KeySlots keys() noexcept;
+    [[nodiscard]] Slot& container(const ContainerCall& call);
 
     Core* core_ = nullptr;
     Collection* collection_ = nullptr;

@@ -49,6 +49,26 @@ enum class OperationKind : std::uint8_t {
     unlock,
     exists,
     counter,
+    lookup_in,
+    mutate_in,
+    // Of data structures on documents.
+    map_add,
+    map_get,
+    map_remove,
+    map_size,
+    list_append,
+    list_prepend,
+    list_set,
+    list_get,
+    list_remove,
+    list_size,
+    set_add,
+    set_contains,
+    set_remove,
+    set_size,
+    queue_push,
+    queue_pop,
+    queue_size,
     noop,
     version,
     stats,
@@ -84,6 +104,7 @@ struct alignas(64) Slot {
     bool quiet = false;
     bool idempotent = false;
     std::uint8_t deadline_lane = 0;  ///< where its deadline is queued; 0: nowhere
+    std::uint16_t xattr_specs = 0;   ///< lookup_in, mutate_in: which of the caller's specs were sent in front
 
     Slot* next = nullptr;  ///< in the session's pipeline, or in the pool
     Slot* prev = nullptr;
