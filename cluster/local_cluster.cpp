@@ -39,6 +39,10 @@ std::optional<StoredDocument> stored_document(const Document* document) {
 }
 
 /// As nodes keep it: behind the id of the default collection, 0.
+BucketSettings memcached_bucket(std::string_view name) {
+    return {.name = std::string(name), .type = BucketType::memcached, .vbuckets = 1, .replicas = 0};
+}
+
 std::string stored_key(std::string_view key) { return std::string(1, '\0').append(key); }
 
 }  // namespace
@@ -71,8 +75,11 @@ public:
         for (NodePlace& place : places_->places) state().add_node(place.kv.address);
         for (std::size_t node = 0; node < options_.nodes; ++node) hosts_->start(node);
         if (!options_.bucket.empty()) {
-            state().create_bucket(
-                {.name = options_.bucket, .vbuckets = options_.vbuckets, .replicas = options_.replicas});
+            state().create_bucket(options_.bucket_type == LocalBucketType::memcached
+                                      ? memcached_bucket(options_.bucket)
+                                      : BucketSettings{.name = options_.bucket,
+                                                       .vbuckets = options_.vbuckets,
+                                                       .replicas = options_.replicas});
         }
     }
 
@@ -270,6 +277,9 @@ void LocalCluster::create_bucket(std::string_view name, std::uint32_t replicas, 
     impl_->call(
         [&] { impl_->state().create_bucket({.name = std::string(name), .vbuckets = vbuckets, .replicas = replicas}); });
 }
+void LocalCluster::create_memcached_bucket(std::string_view name) {
+    impl_->call([&] { impl_->state().create_bucket(memcached_bucket(name)); });
+}
 bool LocalCluster::delete_bucket(std::string_view name) {
     return impl_->ask([&] { return impl_->state().delete_bucket(name); });
 }
@@ -283,6 +293,11 @@ KeyPlacement LocalCluster::placement(std::string_view key, std::string_view buck
     return impl_->ask([&] {
         const auto config = impl_->bucket(impl_->bucket_name(bucket));
         KeyPlacement placement;
+        if (config->settings.type == BucketType::memcached) {
+            const std::ptrdiff_t node = server_on_ring(*config, key);
+            if (node != no_node) placement.active = static_cast<std::size_t>(node);
+            return placement;
+        }
         placement.vbucket = protocol::vbucket_of(key, static_cast<std::uint32_t>(config->map.size()));
         const VbucketRow& row = config->row(placement.vbucket);
         for (std::size_t i = 0; i < row.size(); ++i) {

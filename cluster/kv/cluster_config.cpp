@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "protocol/json_text.hpp"
+#include "protocol/ketama.hpp"
 
 namespace chaise::testing {
 
@@ -14,6 +15,8 @@ using protocol::json_hex;
 // What is served here, and nothing else: clients take these at their word.
 constexpr std::string_view bucket_capabilities =
     R"(["collections","durableWrite","preserveExpiry","cbhello","touch","cccp","nodesExt"])";
+
+constexpr std::string_view memcached_capabilities = R"(["cbhello","nodesExt"])";
 
 std::string host_and_port(std::string_view host, std::uint16_t port) {
     const bool brackets = host.find(':') != std::string_view::npos;
@@ -133,22 +136,26 @@ std::string to_json(const BucketConfig& config, NodeId sender, std::string_view 
     std::string json = "{";
     Writer w(json, host);
     w.revision(config.revision);
-    w.text("name", settings.name).text("nodeLocator", "vbucket");
-    w.text("bucketType", settings.type == BucketType::ephemeral ? "ephemeral" : "membase");
-    w.text("storageBackend", settings.type == BucketType::ephemeral ? "undefined" : "couchstore");
+    const bool ring = settings.type == BucketType::memcached;
+    w.text("name", settings.name).text("nodeLocator", ring ? "ketama" : "vbucket");
+    w.text("bucketType", ring ? "memcached" : settings.type == BucketType::ephemeral ? "ephemeral" : "membase");
+    w.text("storageBackend", settings.type == BucketType::couchbase ? "couchstore" : "undefined");
     w.text("uuid", config.uuid);
     w.text("uri", "/pools/default/buckets/" + settings.name + "?bucket_uuid=" + config.uuid);
     w.text("streamingUri", "/pools/default/bucketsStreaming/" + settings.name + "?bucket_uuid=" + config.uuid);
-    w.number("numVBuckets", settings.vbuckets);
-    w.text("bucketCapabilitiesVer", "").member("bucketCapabilities").raw(bucket_capabilities);
-    w.text("collectionsManifestUid", json_hex(config.manifest.uid));
-    w.member("vBucketServerMap").raw("{").text("hashAlgorithm", "CRC").number("numReplicas", settings.replicas);
-    w.member("serverList").list(serving, [&](const ConfigNode* node) {
-        append_json_string(json, host_and_port(w.host_of(*node), node->ports.kv));
-    });
-    w.rows("vBucketMap", config.map, config.servers);
-    if (!config.forward.empty()) w.rows("vBucketMapForward", config.forward, config.servers);
-    w.raw("}");
+    w.text("bucketCapabilitiesVer", "");
+    w.member("bucketCapabilities").raw(ring ? memcached_capabilities : bucket_capabilities);
+    if (!ring) {
+        w.number("numVBuckets", settings.vbuckets);
+        w.text("collectionsManifestUid", json_hex(config.manifest.uid));
+        w.member("vBucketServerMap").raw("{").text("hashAlgorithm", "CRC").number("numReplicas", settings.replicas);
+        w.member("serverList").list(serving, [&](const ConfigNode* node) {
+            append_json_string(json, host_and_port(w.host_of(*node), node->ports.kv));
+        });
+        w.rows("vBucketMap", config.map, config.servers);
+        if (!config.forward.empty()) w.rows("vBucketMapForward", config.forward, config.servers);
+        w.raw("}");
+    }
     w.member("nodes").list(serving, [&](const ConfigNode* node) {
         w.raw("{").text("hostname", host_and_port(w.host_of(*node), node->ports.mgmt));
         w.member("ports").raw("{").number("direct", node->ports.kv).raw("}}");
@@ -186,6 +193,20 @@ std::string to_json(const protocol::CollectionsManifest& manifest) {
         w.raw("}");
     });
     return json += '}';
+}
+
+std::ptrdiff_t server_on_ring(const BucketConfig& config, std::string_view key) {
+    std::vector<protocol::RingHost> hosts;
+    std::vector<NodeId> ids;
+    for (const NodeId id : config.servers) {
+        for (const ConfigNode& node : config.cluster->nodes) {
+            if (node.id != id) continue;
+            hosts.push_back({node.hostname, node.ports.kv});
+            ids.push_back(id);
+        }
+    }
+    const std::size_t owner = protocol::Ring(protocol::RingScheme::couchbase, hosts).owner(key);
+    return owner == protocol::Ring::nobody ? no_node : static_cast<std::ptrdiff_t>(ids[owner]);
 }
 
 protocol::CollectionsManifest default_manifest() {

@@ -22,7 +22,11 @@ struct NodePorts {
     friend bool operator==(const NodePorts&, const NodePorts&) = default;
 };
 
-enum class BucketType : std::uint8_t { couchbase, ephemeral };
+enum class BucketType : std::uint8_t {
+    couchbase,
+    ephemeral,
+    memcached,  ///< keys on a ring instead of vbuckets: each node has one, number 0, active, for what it is sent
+};
 
 struct BucketSettings {
     std::string name = "default";
@@ -78,6 +82,9 @@ struct BucketConfig {
 [[nodiscard]] std::string to_json(const BucketConfig& config, NodeId sender, std::string_view host = "$HOST");
 [[nodiscard]] std::string to_json(const ClusterConfig& config, NodeId sender, std::string_view host = "$HOST");
 [[nodiscard]] std::string to_json(const protocol::CollectionsManifest& manifest);
+
+/// The server of a memcached bucket that keeps the key; no_node: it has none.
+[[nodiscard]] std::ptrdiff_t server_on_ring(const BucketConfig& config, std::string_view key);
 
 /// "_default" alone, uid 0.
 [[nodiscard]] protocol::CollectionsManifest default_manifest();

@@ -199,11 +199,15 @@ void ClusterState::create_bucket(const BucketSettings& settings) {
     if (!std::has_single_bit(settings.vbuckets) || settings.vbuckets > 1024)
         throw std::invalid_argument("the number of vbuckets is a power of two up to 1024");
     if (settings.replicas > 3) throw std::invalid_argument("at most 3 replicas");
+    const bool ring = settings.type == BucketType::memcached;
+    if (ring && (settings.replicas != 0 || settings.vbuckets != 1))
+        throw std::invalid_argument("a memcached bucket has no replicas, and says that it has one vbucket");
     BucketConfig config;
     config.settings = settings;
     config.uuid = draw_uuid();
     config.servers = members();
-    config.map = distribute(settings.vbuckets, settings.replicas, config.servers);
+    // Of a memcached bucket no map says where a key is.
+    config.map = distribute(settings.vbuckets, settings.replicas, ring ? std::vector<NodeId>{} : config.servers);
     config.manifest = default_manifest();
     publish_bucket(std::move(config));
 }

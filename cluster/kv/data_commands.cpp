@@ -192,7 +192,7 @@ void KvConnection::finish(const Origin& origin, const KvOutcome& outcome) {
     if (protocol::quiet(origin.opcode)) return;
     Answer success{.cas = outcome.cas};
     const TokenExtras token(outcome);
-    if (has(Feature::mutation_seqno) && outcome.seqno != 0 && origin.opcode != Opcode::touch)
+    if (has(Feature::mutation_seqno) && outcome.seqno != 0 && origin.opcode != Opcode::touch && !on_memcached_bucket())
         success.extras = token.view();
     char number[8];
     if (origin.counter) {

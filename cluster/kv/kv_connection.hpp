@@ -61,6 +61,8 @@ private:
     [[nodiscard]] bool may_start(const protocol::Frame& frame) const noexcept;
     void execute(const protocol::Frame& frame);
     void dispatch(Command& command);
+    /// On a memcached bucket.
+    [[nodiscard]] bool on_memcached_bucket() const noexcept;
     void answer(const Origin& origin, const Answer& answer);
     void succeed(const Command& command) { answer(command.origin, {}); }
     /// With the error context that a client with XERROR gets; the status degraded for one without.

@@ -35,6 +35,26 @@ bool has_barrier(const Frame& frame) noexcept {
     return false;
 }
 
+/// What memcached buckets don't have: copies, a history, collections.
+bool needs_vbuckets(protocol::Opcode opcode) noexcept {
+    using enum protocol::Opcode;
+    switch (opcode) {
+        case get_replica:
+        case observe:
+        case observe_seqno:
+        case seqno_persistence:
+        case get_failover_log:
+        case get_all_vb_seqnos:
+        case get_random_key:
+        case collections_get_manifest:
+        case collections_get_id:
+        case collections_get_scope_id:
+            return true;
+        default:
+            return false;
+    }
+}
+
 }  // namespace
 
 std::unique_ptr<Conversation> make_kv_conversation(KvNode& node, Outlet& outlet) {
@@ -102,7 +122,15 @@ void KvConnection::execute(const Frame& frame) {
     Command command{.frame = frame, .origin = {frame.opcode, frame.opaque, time.now}, .time = time};
     if (user_.empty() && !before_authentication(frame.opcode))
         return fail(command.origin, Status::eaccess, "Not authenticated");
-    if (frame_infos(command)) dispatch(command);
+    if (!frame_infos(command)) return;
+    if (on_memcached_bucket() && (command.write.durability || needs_vbuckets(frame.opcode)))
+        return fail(command.origin, Status::not_supported, "a memcached bucket");
+    dispatch(command);
+}
+
+bool KvConnection::on_memcached_bucket() const noexcept {
+    const auto config = bucket_.empty() ? nullptr : node_.bucket_config(bucket_);
+    return config && config->settings.type == BucketType::memcached;
 }
 
 void KvConnection::dispatch(Command& command) {

@@ -121,7 +121,9 @@ void KvNode::arrange(Bucket& bucket, const KvTime& time) {
         const std::ptrdiff_t position = position_of(id_, row);
         const std::ptrdiff_t coming = config.forward.empty() ? -1 : position_of(id_, config.forward[i]);
         VBucketState state = VBucketState::dead;
-        if (position >= 0) {
+        if (config.settings.type == BucketType::memcached) {
+            state = VBucketState::active;
+        } else if (position >= 0) {
             state = position == 0 ? VBucketState::active : VBucketState::replica;
         } else if (coming >= 0) {
             state = coming == 0 ? VBucketState::pending : VBucketState::replica;

@@ -14,9 +14,9 @@ struct KvNode::Bucket final : VBucketHost, std::enable_shared_from_this<Bucket> 
     }
     std::uint64_t random() override { return node.iops_.random(); }
 
-    /// Null: ephemeral.
+    /// Null: nothing of it is kept on a disk.
     [[nodiscard]] std::vector<DiskVbucket>* disk() const {
-        if (config->settings.type == BucketType::ephemeral) return nullptr;
+        if (config->settings.type != BucketType::couchbase) return nullptr;
         auto& vbuckets = node.cluster_->disk(node.id_).buckets[config->uuid];
         vbuckets.resize(slots.size());
         return &vbuckets;

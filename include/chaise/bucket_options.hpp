@@ -46,6 +46,26 @@ struct BucketOptions {
     /// and for one request larger than that, an operation ends with `errc::queue_full`.
     std::size_t max_queue_operations = 65'536;
     std::size_t max_queue_bytes = std::size_t{64} << 20;
+
+    // ---- several memcached hosts (`memcached://a,b:11212,c`); refused with Couchbase ------------------------------
+
+    /// How keys find their host: "ketama_weighted" as libmemcached's MEMCACHED_BEHAVIOR_KETAMA_WEIGHTED and libketama
+    /// do it, "ketama" as its MEMCACHED_BEHAVIOR_KETAMA with the default hash, "couchbase" as in Couchbase's memcached
+    /// buckets. All clients of the hosts must do it alike, and name the hosts alike: a host's name and port, as
+    /// written, decide which keys are its own (protocol.md 6.2).
+    std::string_view distribution = "ketama_weighted";
+    /// Shares of the keys: "3,1,2", one for each host in the order of the connection string, 1 to 65535 (libmemcached's
+    /// `host:port/?weight`). Empty: equal ones. Not with "couchbase".
+    std::string_view weights{};
+    /// A host that cannot be reached loses its keys to the others, until it can be reached again, and what waits for it
+    /// goes there (libmemcached's AUTO_EJECT_HOSTS). Without it operations on its keys wait for it, with their timeout.
+    /// Right for a cache only: when the host is back, it may have values that were changed or removed meanwhile.
+    bool auto_eject = false;
+    /// Of auto_eject: failures to connect, one after another, by which a host is out; 1 or more.
+    std::size_t server_failure_limit = 5;
+    /// Of auto_eject: how long after a failure to connect a host that is out is tried again; more than 0. Connection
+    /// string: seconds.
+    Duration dead_timeout = std::chrono::seconds(2);
 };
 
 /// One host of a connection string.

@@ -24,7 +24,7 @@ public:
             if (!error_) error_ = std::move(*error);
         } else if (kind == OperationKind::stats) {
             stats_.merge(std::move(*static_cast<StatsResult*>(result)));
-        } else {
+        } else if (kind == OperationKind::version) {
             versions_.merge(std::move(*static_cast<VersionResult*>(result)));
         }
     }
@@ -33,8 +33,11 @@ public:
             core.deliver_error(whole, *error_);
         } else if (whole.kind == OperationKind::stats) {
             core.deliver(whole, stats_);
-        } else {
+        } else if (whole.kind == OperationKind::version) {
             core.deliver(whole, versions_);
+        } else {
+            OperationResult done;  // flush
+            core.deliver(whole, done);
         }
     }
 
@@ -49,12 +52,13 @@ private:
 }  // namespace
 
 void Core::submit_to_all(Slot& slot, std::optional<Duration> timeout, std::string_view group) {
-    if (settings_.connection.scheme == Scheme::memcached) return submit_part(slot, router_.any(), timeout, group);
+    const bool plain = settings_.connection.scheme == Scheme::memcached;
+    if (plain && !router_.has_ring()) return submit_part(slot, router_.any(), timeout, group);
     if (closed_) return reject(slot, errc::shutdown, {}, "the bucket is closed");
     adopt(slot, std::make_unique<Broadcast>(group));
     add_deadline(slot, timeout);
     connecting_.push_back(&slot);
-    if (router_.opened()) {
+    if (plain || router_.opened()) {
         request_turn();  // not in this call: parts may fail at once
         broadcasts_due_ = true;
     }
@@ -64,6 +68,9 @@ void Core::submit_part(Slot& slot, Line& line, std::optional<Duration> timeout, 
     if (slot.kind == OperationKind::stats) {
         protocol::StatRequest request{};
         request.group = group;
+        submit_to(line, slot, timeout, {}, request);
+    } else if (slot.kind == OperationKind::flush) {
+        protocol::FlushRequest request{};
         submit_to(line, slot, timeout, {}, request);
     } else {
         protocol::VersionRequest request{};
@@ -75,9 +82,10 @@ void Core::start_broadcast(Slot& slot) {
     const auto& broadcast = *static_cast<Broadcast*>(static_cast<Parts*>(slot.accumulator));
     const Duration left = slot.deadline - now();
     deadlines_.remove(slot);
-    for (Line* node : router_.nodes()) {
+    // Statistics of those that are there; a flush that left out one that will be back would be none.
+    for (Line* node : router_.nodes(slot.kind == OperationKind::flush)) {
         Slot& part = add_part(slot, slot.kind, static_cast<protocol::Opcode>(slot.opcode));
-        part.idempotent = true;
+        part.idempotent = slot.kind != OperationKind::flush;
         submit_part(part, *node, left, broadcast.group);
     }
     finish_part(slot);

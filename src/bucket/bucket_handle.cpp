@@ -159,8 +159,7 @@ AsyncResult<OperationResult> BucketHandle::server(OperationKind kind, const Serv
         core_->reject(slot, errc::unsupported_operation, {},
                       "a Couchbase bucket is flushed over its management port, which is not built yet");
     } else if (core_->settings().enable_flush) {
-        protocol::FlushRequest request{};
-        core_->submit_anywhere(slot, options.timeout, request);
+        core_->submit_to_all(slot, options.timeout, {});
     } else {
         core_->reject(slot, errc::unsupported_operation, {}, "flush deletes everything; set enable_flush to allow it");
     }

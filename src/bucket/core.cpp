@@ -373,8 +373,12 @@ void Core::connecting_done() {
 }
 
 void Core::start_broadcasts() {
-    // Those of connect() went before.
-    for (Slot* slot : std::exchange(connecting_, {})) {
+    std::vector<Slot*> due = std::exchange(connecting_, {});
+    for (Slot* slot : due) {  // several memcached hosts are asked though connect() still waits for one of them
+        if (slot->kind == OperationKind::connect) connecting_.push_back(slot);
+    }
+    std::erase_if(due, [](Slot* slot) { return slot->kind == OperationKind::connect; });
+    for (Slot* slot : due) {
         try {
             start_broadcast(*slot);
         } catch (...) {

@@ -205,6 +205,9 @@ private:
     [[gnu::noinline, gnu::cold]] void submit_to_wait(Line& line, Slot& slot, const std::optional<Duration>& timeout,
                                                      std::string_view key, Request request);
     template <class Request>
+    [[gnu::noinline]] void submit_by_ring(Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
+                                          Request request);
+    template <class Request>
     bool put_in_line(Line& line, Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
                      Request& request);
     void maybe_delete() noexcept;

@@ -36,7 +36,7 @@ template <class Request>
                                                 std::string_view key, Request& request) {
     // Both branches have the rest to themselves: without a map nothing of what maps bring is looked at.
     if (Line* const detour = slot.collection->detour()) return submit_to(*detour, slot, timeout, key, request);
-    const Router::Route route = router_.route(key);
+    const Router::Route route = router_.by_map(key);
     request.context.vbucket = route.vbucket;
     submit_to(route.line, slot, timeout, key, request);
 }
@@ -49,10 +49,17 @@ void Core::submit_anywhere(Slot& slot, const std::optional<Duration>& timeout, R
 template <class Request>
 [[gnu::always_inline]] inline void Core::submit_to(Line& line, Slot& slot, const std::optional<Duration>& timeout,
                                                    std::string_view key, Request& request) {
-    if (!line.ready()) [[unlikely]]
+    if (!line.ready()) [[unlikely]] {
+        if (router_.is_ring(line)) return submit_by_ring(slot, timeout, key, request);
         return submit_to_wait(line, slot, timeout, key, request);
+    }
     if (put_in_line(line, slot, timeout, key, request)) [[likely]]
         mark_dirty(static_cast<Session&>(line));
+}
+
+template <class Request>
+void Core::submit_by_ring(Slot& slot, const std::optional<Duration>& timeout, std::string_view key, Request request) {
+    submit_to(router_.by_ring(key), slot, timeout, key, request);
 }
 
 template <class Request>

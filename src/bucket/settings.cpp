@@ -76,10 +76,60 @@ private:
 /// What the slots' opaques can tell apart, with room for outcomes that wait.
 constexpr std::size_t most_operations = 1'000'000;
 
-void check_memcached(const Settings& s) {
-    if (s.connection.hosts.size() != 1) {
-        refuse(errc::unsupported_operation, "several memcached hosts (consistent hashing) are not built yet");
+protocol::RingScheme read_distribution(std::string_view text) {
+    using enum protocol::RingScheme;
+    if (text == "ketama_weighted") return ketama_weighted;
+    if (text == "ketama") return ketama;
+    if (text == "couchbase") return couchbase;
+    refuse(errc::invalid_argument,
+           fmt::format("option distribution: \"{}\" is not ketama_weighted, ketama or couchbase", text));
+}
+
+constexpr std::uint32_t largest_weight = 65'535;
+
+std::vector<std::uint32_t> read_weights(std::string_view list) {
+    std::vector<std::uint32_t> weights;
+    while (!list.empty()) {
+        const std::string_view item = list.substr(0, list.find(','));
+        std::uint32_t& weight = weights.emplace_back(0);
+        const auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), weight);
+        const bool more = item.size() < list.size();
+        if (error != std::errc{} || end != item.data() + item.size() || weight == 0 || weight > largest_weight ||
+            (more && item.size() + 1 == list.size())) {
+            refuse(errc::invalid_argument,
+                   fmt::format("option weights: \"{}\" is not a whole number from 1 to {}", item, largest_weight));
+        }
+        list.remove_prefix(item.size() + (more ? 1 : 0));
     }
+    return weights;
+}
+
+void check_hosts(const Settings& s) {
+    const auto& hosts = s.connection.hosts;
+    const auto port = [&](const HostSpec& host) { return host.port.value_or(s.connection.default_port()); };
+    for (std::size_t i = 0; i < hosts.size(); ++i) {
+        for (std::size_t j = 0; j < i; ++j) {
+            if (hosts[i].host == hosts[j].host && port(hosts[i]) == port(hosts[j])) {
+                refuse(errc::invalid_argument,
+                       fmt::format("connection string: host \"{}\" is there twice", hosts[i].host));
+            }
+        }
+    }
+    if (!s.weights.empty() && s.weights.size() != hosts.size()) {
+        refuse(errc::invalid_argument,
+               fmt::format("option weights: {} weights for {} hosts", s.weights.size(), hosts.size()));
+    }
+    if (!s.weights.empty() && s.distribution == protocol::RingScheme::couchbase) {
+        refuse(errc::invalid_argument, "option weights: the distribution couchbase has none");
+    }
+    if (s.server_failure_limit == 0 || s.server_failure_limit > 1'000'000) {
+        refuse(errc::invalid_argument, "server_failure_limit must be from 1 to 1000000");
+    }
+    if (s.dead_timeout <= Duration{0}) refuse(errc::invalid_argument, "dead_timeout must be more than 0");
+}
+
+void check_memcached(const Settings& s) {
+    check_hosts(s);
     if (!s.bucket.empty()) {
         refuse(errc::invalid_argument, fmt::format("plain memcached has no buckets (\"{}\")", s.bucket));
     }
@@ -90,6 +140,13 @@ void check_memcached(const Settings& s) {
 constexpr std::size_t longest_bucket_name = 100;
 
 void check_couchbase(const Settings& s) {
+    const Settings unset;
+    if (s.distribution != unset.distribution || !s.weights.empty() || s.auto_eject) {
+        refuse(
+            errc::invalid_argument,
+            "options distribution, weights and auto_eject are for memcached:// hosts: a cluster's map says where keys "
+            "are");
+    }
     if (s.username.empty())
         refuse(errc::invalid_argument,
                "couchbase:// needs a username and a password (for a plain memcached say memcached://)");
@@ -146,7 +203,17 @@ Settings Settings::make(std::string_view connection_string, const BucketOptions&
     s.max_queue_operations = options.max_queue_operations;
     s.max_queue_bytes = options.max_queue_bytes;
 
+    s.auto_eject = options.auto_eject;
+    s.dead_timeout = std::min(options.dead_timeout, longest_timeout);
+    std::size_t server_failure_limit = options.server_failure_limit;
+    std::string distribution(options.distribution), weights(options.weights);
+
     OptionReader reader(s.connection.options);
+    reader.read("distribution", distribution);
+    reader.read("weights", weights);
+    reader.read("auto_eject", s.auto_eject);
+    reader.read("server_failure_limit", server_failure_limit);
+    reader.read("dead_timeout", s.dead_timeout);
     reader.read("quiet", s.quiet);
     reader.read("ordered", s.ordered);
     reader.read("network", s.network);
@@ -157,6 +224,9 @@ Settings Settings::make(std::string_view connection_string, const BucketOptions&
     reader.read("max_queue_operations", s.max_queue_operations);
     reader.read("max_queue_bytes", s.max_queue_bytes);
     reader.finish();
+    s.distribution = read_distribution(distribution);
+    s.weights = read_weights(weights);
+    s.server_failure_limit = static_cast<unsigned>(std::min<std::size_t>(server_failure_limit, 1'000'001));
     check(s);
     return s;
 }

@@ -1,8 +1,12 @@
 #pragma once
 
+#include "protocol/ketama.hpp"
+
 #include <chaise/bucket_options.hpp>
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace chaise::detail {
 
@@ -24,6 +28,12 @@ struct Settings {
     Duration connect_timeout{};
     std::size_t max_queue_operations = 0;
     std::size_t max_queue_bytes = 0;
+    // Of several memcached hosts.
+    protocol::RingScheme distribution = protocol::RingScheme::ketama_weighted;
+    std::vector<std::uint32_t> weights;  ///< one for each host, or none
+    bool auto_eject = false;
+    unsigned server_failure_limit = 0;
+    Duration dead_timeout{};
 
     /// \throws ArgumentError, InvalidError, NotSupportedError
     static Settings make(std::string_view connection_string, const BucketOptions& options);

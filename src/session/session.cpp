@@ -147,6 +147,11 @@ void Session::retry_later() {
     core_.iops().schedule(*timer_, std::chrono::ceil<std::chrono::microseconds>(delay));
 }
 
+void Session::retry_after(Duration delay) {
+    if (state_ != State::backoff) return;
+    core_.iops().schedule(*timer_, std::chrono::ceil<std::chrono::microseconds>(delay));
+}
+
 void Session::on_timer() {
     Core::Dispatch dispatch(core_);
     switch (state_) {

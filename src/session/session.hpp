@@ -57,6 +57,9 @@ public:
     /// What the bootstrap gave is of no use.
     void give_up(errc code, std::string reason) { attempt_failed(code, std::move(reason)); }
 
+    /// Of an attempt that has just failed: the next one no sooner.
+    void retry_after(Duration delay);
+
     /// Writes what waits; once per turn.
     void flush();
     /// Parses what the last dispatch left over.

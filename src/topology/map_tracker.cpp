@@ -12,9 +12,7 @@ std::string MapTracker::offer(std::string_view text, const Endpoint& sender) {
     if (!parsed.map) return std::move(parsed.error);
     const protocol::ClusterMap& map = *parsed.map;
     if (map.name != bucket_) return "it is of bucket \"" + map.name + "\", not \"" + bucket_ + "\"";
-    if (map.locator != protocol::ClusterMap::Locator::vbucket) {
-        return "the bucket has no vbuckets; memcached buckets are not built yet";
-    }
+    if (map.locator == protocol::ClusterMap::Locator::none) return "it does not say how keys find their nodes";
     if (current_) {
         std::string why_not = protocol::why_not_acceptable(*current_, map);
         if (!why_not.empty()) return why_not;

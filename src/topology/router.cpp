@@ -66,6 +66,7 @@ Router::Router(Core& core)
         (plain ? nodes_ : seeds_).push_back(std::make_unique<Session>(core, endpoint, !plain));
     }
     default_collection_.set_detour(plain ? static_cast<Line*>(nodes_.front().get()) : &waiting_);
+    if (nodes_.size() > 1) make_ring();
 }
 
 Router::~Router() {
@@ -104,6 +105,16 @@ void Router::close() noexcept {
 
 std::string Router::why_waiting(const Line* line) const {
     if (!line) line = default_collection_.detour() ? default_collection_.detour() : &waiting_;
+    if (ring_.is_entrance(*line)) {  // connect(), to all of them
+        std::string words = "not connected yet to";
+        const char* separator = " ";
+        for (const auto& session : nodes_) {
+            if (session->ready()) continue;
+            words += std::exchange(separator, ", ") + session->name();
+            if (!session->last_failure().empty()) words += " (" + session->last_failure() + ")";
+        }
+        return words;
+    }
     if (line == &waiting_ && has_map()) return "no node of the cluster takes it";
     if (!line->last_failure().empty()) return "not connected, last attempt: " + line->last_failure();
     std::string hosts = line->name();
@@ -132,15 +143,21 @@ Line& Router::any() noexcept {
     return waiting_;
 }
 
-std::vector<Line*> Router::nodes() const {
+std::vector<Line*> Router::nodes(bool also_ejected) const {
     std::vector<Line*> lines;
     for (const auto& session : nodes_) {
-        if (session) lines.push_back(session.get());
+        if (session && (also_ejected || !ring_.out(*session))) lines.push_back(session.get());
     }
-    return lines;
+    return lines.empty() && !also_ejected ? nodes(true) : lines;
 }
 
-bool Router::opened() const noexcept { return seeds_.empty() && (has_map() || connected()); }
+bool Router::opened() const noexcept {
+    if (!seeds_.empty()) return false;
+    if (has_map()) return true;
+    const auto settled = [this](const auto& session) { return session->ready() || ring_.out(*session); };
+    return std::all_of(nodes_.begin(), nodes_.end(), settled) &&
+           std::any_of(nodes_.begin(), nodes_.end(), [](const auto& session) { return session->ready(); });
+}
 
 bool Router::connected() const noexcept {
     return !nodes_.empty() &&
@@ -200,7 +217,8 @@ void Router::session_ready(Session& session, std::string_view config) {
             return session.give_up(errc::protocol_error, "its cluster map is of no use: " + std::move(refused));
         }
     } else if (core_.settings().connection.scheme == Scheme::memcached) {
-        core_.connecting_done();
+        if (ring_.answers(session)) ring_changed();
+        if (opened()) core_.connecting_done();
     }
 }
 
@@ -235,14 +253,11 @@ void Router::apply(Session& source) {
             fresh.push_back(node.get());
         }
     }
-    by_vbucket_.assign(map.vbucket_count(), &waiting_);
-    for (std::size_t vbucket = 0; vbucket < by_vbucket_.size(); ++vbucket) {
-        const std::int16_t server = map.server(static_cast<std::uint16_t>(vbucket));
-        if (server >= 0 && nodes_[static_cast<std::size_t>(server)]) {
-            by_vbucket_[vbucket] = nodes_[static_cast<std::size_t>(server)].get();
-        }
+    if (map.locator == protocol::ClusterMap::Locator::ketama) {
+        follow_ring(map);
+    } else {
+        follow_vbuckets(map);
     }
-    default_collection_.set_detour(nullptr);
     for (auto& session : before) {
         if (session) retire(std::move(session));
     }
@@ -252,6 +267,30 @@ void Router::apply(Session& source) {
     for (Session* session : fresh) start_session(*session);
     reroute_waiting();
     core_.connecting_done();
+}
+
+void Router::follow_vbuckets(const protocol::ClusterMap& map) {
+    ring_.clear();
+    default_collection_.set_detour(nullptr);
+    by_vbucket_.assign(map.vbucket_count(), &waiting_);
+    for (std::size_t vbucket = 0; vbucket < by_vbucket_.size(); ++vbucket) {
+        const std::int16_t server = map.server(static_cast<std::uint16_t>(vbucket));
+        if (server >= 0 && nodes_[static_cast<std::size_t>(server)]) {
+            by_vbucket_[vbucket] = nodes_[static_cast<std::size_t>(server)].get();
+        }
+    }
+}
+
+/// A memcached bucket. Its ring is made of the nodes' own addresses, through whichever network they are reached.
+void Router::follow_ring(const protocol::ClusterMap& map) {
+    std::vector<RingRoutes::Member> members;
+    for (std::size_t i = 0; i < map.kv.size(); ++i) {
+        Line* const line = nodes_[i] ? static_cast<Line*>(nodes_[i].get()) : &waiting_;
+        members.push_back({{map.kv[i].host, map.kv[i].port}, line});
+    }
+    ring_.assign(protocol::RingScheme::couchbase, std::move(members), 0);
+    by_vbucket_.clear();
+    default_collection_.set_detour(&ring_.entrance());
 }
 
 void Router::retire(std::unique_ptr<Session> session) {
@@ -292,7 +331,7 @@ void Router::session_failed(Session& session, errc code, const std::string& mess
     if (session.draining()) return;
     if (session.seed()) return seed_failed(session, code, message);
     if (code == errc::authentication_failure) core_.fail_all(session, code, message);
-    if (!has_map()) return core_.connecting_failed(code, message, session.name());
+    if (!has_map()) return host_failed(session, code, message);
     refresh(&session);
 }
 
@@ -315,11 +354,40 @@ void Router::on_push(Session& session, const protocol::Frame& frame) {
     }
 }
 
+// ---- several memcached hosts ---------------------------------------------------------------------------------------
+
+void Router::make_ring() {
+    const Settings& settings = core_.settings();
+    std::vector<RingRoutes::Member> members;
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        const std::uint32_t weight = settings.weights.empty() ? 1 : settings.weights[i];
+        members.push_back({{nodes_[i]->host(), nodes_[i]->port(), weight}, nodes_[i].get()});
+    }
+    ring_.assign(settings.distribution, std::move(members), settings.auto_eject ? settings.server_failure_limit : 0);
+    default_collection_.set_detour(&ring_.entrance());
+}
+
+/// What has not been sent goes to who has its key now.
+void Router::ring_changed() {
+    for (auto& session : nodes_) reroute_unsent(*session);
+}
+
+void Router::host_failed(Session& session, errc code, const std::string& message) {
+    if (!ring_.ejects()) return core_.connecting_failed(code, message, session.name());
+    if (ring_.failed(session)) ring_changed();
+    if (ring_.out(session)) session.retry_after(core_.settings().dead_timeout);
+    if (opened()) return core_.connecting_done();
+    const bool none_left =
+        std::all_of(nodes_.begin(), nodes_.end(), [this](const auto& node) { return ring_.out(*node); });
+    if (none_left || code == errc::authentication_failure) core_.connecting_failed(code, message, session.name());
+}
+
 // ---- requests on their way -----------------------------------------------------------------------------------------
 
 Router::Route Router::route_of(const Slot& slot) noexcept {
     if (!slot.collection) return {any(), 0};
-    if (Line* const detour = slot.collection->detour()) return {*detour, 0};
+    Line* const detour = slot.collection->detour();
+    if (detour && !is_ring(*detour)) return {*detour, 0};
     return route(Core::key_of(slot));
 }
 

@@ -7,6 +7,7 @@
 #include "session/line.hpp"
 #include "topology/collection.hpp"
 #include "topology/map_tracker.hpp"
+#include "topology/ring_routes.hpp"
 
 #include <chaise/error.hpp>
 #include <chaise/iops.hpp>
@@ -24,7 +25,8 @@ namespace chaise::detail {
 class Core;
 class Session;
 
-/// Which line a request goes into. Plain memcached: the one session. Couchbase: seeds are asked for a map until one has
+/// Which line a request goes into. Plain memcached: the one session, or with several hosts the one that the ring names
+/// (RingRoutes). Couchbase: seeds are asked for a map until one has
 /// given it; from then on there is a session for each node of the map, and vbuckets lead to them. What no node can take
 /// now (no map yet, a vbucket without an owner, a node that says it is not its own) waits in a line of its own, with
 /// its deadline, for a newer map or a second try.
@@ -50,10 +52,19 @@ public:
     /// Of keys for which nothing else is said.
     [[nodiscard]] Collection& default_collection() noexcept { return default_collection_; }
     /// Where a request for the key of a collection without a detour goes, and the vbucket to say in it.
-    [[nodiscard]] Route route(std::string_view key) noexcept {
+    [[nodiscard]] Route by_map(std::string_view key) noexcept {
         const std::uint16_t vbucket = protocol::vbucket_of(key, static_cast<std::uint32_t>(by_vbucket_.size()));
         return {*by_vbucket_[vbucket], vbucket};
     }
+    /// The same, by vbucket or by ring.
+    [[nodiscard]] Route route(std::string_view key) noexcept {
+        return ring_.active() ? Route{ring_.line(key), 0} : by_map(key);
+    }
+    /// The ring's entrance, which is never ready, is the detour of those who have a ring: so nobody else pays for it.
+    [[nodiscard]] bool is_ring(const Line& line) const noexcept { return ring_.is_entrance(line); }
+    [[nodiscard]] Line& by_ring(std::string_view key) const noexcept { return ring_.line(key); }
+    /// Keys are on a ring, without replicas and durability: several memcached hosts, or a memcached bucket.
+    [[nodiscard]] bool has_ring() const noexcept { return ring_.active(); }
     /// Where a request that concerns no key goes: to a node that is connected, if there is one.
     [[nodiscard]] Line& any() noexcept;
     /// A request was put into the line, which is not ready.
@@ -77,11 +88,11 @@ public:
     /// One for all connections of the bucket.
     [[nodiscard]] std::uint64_t client_id() const noexcept { return client_id_; }
     [[nodiscard]] protocol::ScramKeyCache& scram_keys() noexcept { return scram_keys_; }
-    /// The lines of all nodes.
-    [[nodiscard]] std::vector<Line*> nodes() const;
+    /// The lines of all nodes; hosts that were ejected only if asked for.
+    [[nodiscard]] std::vector<Line*> nodes(bool also_ejected) const;
     /// Every node is connected.
     [[nodiscard]] bool connected() const noexcept;
-    /// It is known whom to ask: a connection to plain memcached, or a cluster map.
+    /// It is known whom to ask: connections to all memcached hosts that were not ejected, or a cluster map.
     [[nodiscard]] bool opened() const noexcept;
     /// Everything that waits anywhere ends with this error.
     void fail_all(errc code, const std::string& message);
@@ -117,6 +128,11 @@ private:
     /// it.
     std::string offer(Session& session, std::string_view config);
     void apply(Session& source);
+    void follow_vbuckets(const protocol::ClusterMap& map);
+    void follow_ring(const protocol::ClusterMap& map);
+    void make_ring();
+    void ring_changed();
+    void host_failed(Session& session, errc code, const std::string& message);
     void retire(std::unique_ptr<Session> session);
     void reroute_unsent(Session& session);
     void start_session(Session& session);
@@ -137,6 +153,7 @@ private:
     protocol::ScramKeyCache scram_keys_;
     std::uint64_t client_id_;
     std::vector<Line*> by_vbucket_;
+    RingRoutes ring_;
     Line waiting_;
     Collection default_collection_;
     std::vector<std::unique_ptr<Session>> nodes_;    ///< by server number of the map, where it can be reached

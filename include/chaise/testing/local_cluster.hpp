@@ -36,11 +36,21 @@
 
 namespace chaise::testing {
 
+/// What a bucket is.
+enum class LocalBucketType : std::uint8_t {
+    couchbase,
+    /// Keys on a ring over the nodes, one copy of each, in memory only; neither vbuckets nor replicas, no durable
+    /// writes, observe, collections or mutation tokens. What a node has is gone with kill_node() and failover().
+    memcached,
+};
+
 struct LocalClusterOptions {
-    std::size_t nodes = 1;                   ///< 1 to 64
-    std::uint32_t replicas = 0;              ///< of each vbucket: 0 to 3, less than the nodes
-    std::uint32_t vbuckets = 64;             ///< a power of two, 1 to 1024; real clusters have 1024 (some 64 or 128)
-    std::string bucket = "default";          ///< made at the start; empty: none
+    std::size_t nodes = 1;           ///< 1 to 64
+    std::uint32_t replicas = 0;      ///< of each vbucket: 0 to 3, less than the nodes
+    std::uint32_t vbuckets = 64;     ///< a power of two, 1 to 1024; real clusters have 1024 (some 64 or 128)
+    std::string bucket = "default";  ///< made at the start; empty: none
+    /// Of that bucket; a memcached one takes neither `replicas` nor `vbuckets` from here.
+    LocalBucketType bucket_type = LocalBucketType::couchbase;
     std::string username = "Administrator";  ///< who may do everything
     std::string password = "password";
     /// From a write on the active copy to the moment when a replica has it.
@@ -69,7 +79,7 @@ struct StoredDocument {
 
 /// The nodes that keep a key, by the present map.
 struct KeyPlacement {
-    std::uint16_t vbucket = 0;
+    std::uint16_t vbucket = 0;          ///< 0 of memcached buckets
     std::optional<std::size_t> active;  ///< nobody after the failover of a node that had no replica
     std::vector<std::size_t> replicas;
 };
@@ -149,6 +159,8 @@ public:
     void remove_user(std::string_view name);
     /// \throws std::invalid_argument when there is one of that name, or for settings that make no bucket.
     void create_bucket(std::string_view name, std::uint32_t replicas = 0, std::uint32_t vbuckets = 64);
+    /// \throws std::invalid_argument when there is one of that name.
+    void create_memcached_bucket(std::string_view name);
     /// False: there was none.
     bool delete_bucket(std::string_view name);
     /// All its documents are gone. False: there is no such bucket.
