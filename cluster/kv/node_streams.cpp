@@ -72,7 +72,7 @@ std::optional<KvNode::Answer> KvNode::receive(const std::string& uuid, std::uint
 
 void KvNode::to_disk(Bucket& bucket, VBucket& vbucket, std::uint64_t seqno, const DocumentPtr& document,
                      const KvTime& time) {
-    if (bucket.config->settings.type == BucketType::ephemeral) return;
+    if (bucket.config->settings.type != BucketType::couchbase) return;
     OnTheWay item{time.now, bucket.shared_from_this(), vbucket.id(), vbucket.incarnation(), seqno, document};
     const Duration delay = cluster_->persistence_delay(id_);
     if (delay == Duration::zero() && unpersisted_.empty()) return persist(item, time);

@@ -109,7 +109,7 @@ std::string Router::why_waiting(const Line* line) const {
         std::string words = "not connected yet to";
         const char* separator = " ";
         for (const auto& session : nodes_) {
-            if (session->ready()) continue;
+            if (!session || session->ready()) continue;
             words += std::exchange(separator, ", ") + session->name();
             if (!session->last_failure().empty()) words += " (" + session->last_failure() + ")";
         }

@@ -4,7 +4,9 @@
 #include "tests/simulation/simulated_run.hpp"
 
 #include <array>
+#include <string>
 #include <utility>
+#include <vector>
 
 namespace chaise::testing {
 
@@ -35,57 +37,71 @@ std::vector<Verb> verbs() {
 
 class MemcachedRun final : public SimulatedRun {
 public:
-    MemcachedRun(std::uint64_t seed, std::ostream* trace)
-        : SimulatedRun(seed, trace, verbs(), false), engine_(std::make_shared<MemcachedEngine>()) {
+    MemcachedRun(std::uint64_t seed, std::ostream* trace) : SimulatedRun(seed, trace, verbs(), false) {
         workload_.also_explained(errc::protocol_error);  // the server sends garbage
-        boot_server();
-        connect("memcached://mc1", {});
+        // Every third seed has three hosts, with the keys on a ring.
+        std::string all;
+        for (std::size_t i = 0; i < (seed % 3 == 0 ? 3 : 1); ++i) {
+            hosts_.push_back({"mc" + std::to_string(i + 1), std::make_shared<MemcachedEngine>(), {}});
+            all += (i == 0 ? "" : ",") + hosts_[i].name;
+        }
+        for (Host& host : hosts_) boot_server(host);
+        connect("memcached://" + all, {});
     }
 
 private:
-    void boot_server() {
-        world_.boot("mc1", [this](std::unique_ptr<IOPS> iops) {
-            auto server = std::make_shared<MemcachedServer>(std::move(iops), engine_,
-                                                            MemcachedServerOptions{.listen = {"mc1", 11211}});
+    struct Host {
+        std::string name;
+        std::shared_ptr<MemcachedEngine> engine;  // survives its process, as a disk would
+        std::weak_ptr<MemcachedServer> server;    // its process may be killed
+    };
+
+    void boot_server(Host& host) {
+        world_.boot(host.name, [this, &host](std::unique_ptr<IOPS> iops) {
+            auto server = std::make_shared<MemcachedServer>(std::move(iops), host.engine,
+                                                            MemcachedServerOptions{.listen = {host.name, 11211}});
             if (!quiet_) inject_server_faults(*server, random_);
-            server_ = server;
+            host.server = server;
             return std::shared_ptr<void>(server, server.get());
         });
     }
 
     Task<> scripted_faults() override {
         SimRandom random = world_.random("scripted faults");
-        for (int i = 0; i < 3; ++i) {
+        for (std::size_t i = 0; i < 3; ++i) {
+            const std::string& host = hosts_[i % hosts_.size()].name;
             co_await pause(random, 40ms);
-            world_.reset_connections("mc1");
+            world_.reset_connections(host);
             co_await pause(random, 40ms);
-            world_.black_hole("mc1");
+            world_.black_hole(host);
             co_await pause(random, 20ms);
-            world_.heal("mc1");
+            world_.heal(host);
             co_await pause(random, 40ms);
-            world_.pause("mc1");
+            world_.pause(host);
             co_await pause(random, 20ms);
-            world_.resume("mc1");
+            world_.resume(host);
         }
     }
 
     void servers_faults_off() override {
         quiet_ = true;
-        if (const auto server = server_.lock()) server->clear_rules();
+        for (const Host& host : hosts_) {
+            if (const auto server = host.server.lock()) server->clear_rules();
+        }
     }
 
     [[nodiscard]] bool is_lost(std::string_view) const override { return false; }
 
     void end_servers() override {
-        world_.kill("mc1");
+        for (const Host& host : hosts_) world_.kill(host.name);
         world_.run_for(1s);
-        if (!world_.alive("mc1")) return;
-        world_.kill("mc1");  // an earlier random kill had its restart still to come
+        for (const Host& host : hosts_) {
+            if (world_.alive(host.name)) world_.kill(host.name);  // an earlier random kill had its restart to come
+        }
         world_.run_for(1s);
     }
 
-    std::shared_ptr<MemcachedEngine> engine_;  // survives its process, as a disk would
-    std::weak_ptr<MemcachedServer> server_;    // its process may be killed
+    std::vector<Host> hosts_;
     bool quiet_ = false;
 };
 

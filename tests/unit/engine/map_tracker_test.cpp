@@ -57,9 +57,6 @@ TEST_CASE("what is not taken changes nothing, and says why", "[map tracker]") {
     CHECK_THAT(tracker.offer("{", inside), Catch::StartsWith("it is not JSON"));
     CHECK(tracker.offer(with(sample, chaise::testing::part(sample, "\"vBucketMap\":["), "\"vBucketMap\":[]"), inside) !=
           "");
-    CHECK(tracker.offer(R"({"rev":1,"name":"travel","nodeLocator":"ketama","nodes":[{}],)"
-                        R"("nodesExt":[{"hostname":"h","services":{"kv":11210}}]})",
-                        inside) == "the bucket has no vbuckets; memcached buckets are not built yet");
     CHECK_FALSE(tracker.current());
 
     REQUIRE(tracker.offer(sample, inside) == "");
@@ -115,4 +112,14 @@ TEST_CASE("which revisions are news", "[map tracker]") {
     CHECK_FALSE(tracker.is_news({1, 9999}));
     CHECK(tracker.is_news({2, 4218}));
     CHECK(tracker.is_news({3, 1}));
+}
+
+TEST_CASE("the map of a memcached bucket names its nodes", "[map tracker]") {
+    MapTracker tracker("travel");
+    CHECK(tracker.offer(R"({"rev":1,"name":"travel","nodeLocator":"ketama","nodes":[{},{}],"nodesExt":[)"
+                        R"({"hostname":"a","services":{"kv":11210}},{"hostname":"b","services":{"kv":11211}}]})",
+                        inside) == "");
+    REQUIRE(tracker.current());
+    CHECK(tracker.current()->locator == chaise::protocol::ClusterMap::Locator::ketama);
+    CHECK(tracker.servers() == Endpoints{{"a", 11210}, {"b", 11211}});
 }

@@ -131,7 +131,6 @@ TEST_CASE("credentials have no place in a connection string, and are not repeate
 
 TEST_CASE("schemes and shapes that are not built yet say so", "[settings]") {
     CHECK_THAT(refused_settings<NotSupportedError>("couchbases://h"), Catch::Contains("couchbases://"));
-    CHECK_THAT(refused_settings<NotSupportedError>("memcached://a,b"), Catch::Contains("several"));
     CHECK_THAT(refused_settings<ArgumentError>("memcached://a/b"), Catch::Contains("\"b\""));
     CHECK_THAT(refused_settings<ArgumentError>("memcached://a", {.bucket = "b"}), Catch::Contains("\"b\""));
     CHECK_THAT(refused_settings<ArgumentError>("memcached://a?network=external"), Catch::Contains("network"));
@@ -231,4 +230,49 @@ TEST_CASE("values that an option cannot have are refused by name", "[settings]")
     CHECK_THAT(refused_settings<ArgumentError>("memcached://h", {.password = "p"}), Catch::Contains("username"));
     CHECK_THAT(refused_settings<ArgumentError>("memcached://h", {.username = std::string_view("a\0b", 3)}),
                Catch::Contains("NUL"));
+}
+
+TEST_CASE("several memcached hosts: how keys are spread over them", "[settings]") {
+    const auto plain = Settings::make("memcached://a,b:11212", {});
+    CHECK(plain.connection.hosts.size() == 2);
+    CHECK(plain.distribution == protocol::RingScheme::ketama_weighted);
+    CHECK(plain.weights.empty());
+    CHECK_FALSE(plain.auto_eject);
+    const auto all = Settings::make(
+        "memcached://a,b,c?distribution=ketama&weights=3,1,20&auto_eject=on&server_failure_limit=7&dead_timeout=0.5",
+        {});
+    CHECK(all.distribution == protocol::RingScheme::ketama);
+    CHECK(all.weights == std::vector<std::uint32_t>{3, 1, 20});
+    CHECK(all.auto_eject);
+    CHECK(all.server_failure_limit == 7);
+    CHECK(all.dead_timeout == 500ms);
+    const auto by_options =
+        Settings::make("memcached://a,b", {.distribution = "couchbase", .auto_eject = true, .dead_timeout = 3s});
+    CHECK(by_options.distribution == protocol::RingScheme::couchbase);
+    CHECK(by_options.dead_timeout == 3s);
+
+    const std::vector<std::pair<std::string, std::string>> wrong = {
+        {"memcached://a,b?distribution=modula", "modula"},
+        {"memcached://a,b?weights=1", "1 weights for 2 hosts"},
+        {"memcached://a,b?weights=1,2,3", "3 weights for 2 hosts"},
+        {"memcached://a,b?weights=1,", "weights"},
+        {"memcached://a,b?weights=,1", "weights"},
+        {"memcached://a,b?weights=0,1", "\"0\""},
+        {"memcached://a,b?weights=1,65536", "65536"},
+        {"memcached://a,b?weights=1,-1", "-1"},
+        {"memcached://a,b?weights=1,x", "\"x\""},
+        {"memcached://a,b?weights=1,2&distribution=couchbase", "couchbase has none"},
+        {"memcached://a,b,a:11211", "\"a\" is there twice"},
+        {"memcached://a,b?auto_eject=perhaps", "perhaps"},
+        {"memcached://a,b?server_failure_limit=0", "server_failure_limit"},
+        {"memcached://a,b?dead_timeout=0", "dead_timeout"},
+    };
+    for (const auto& [text, why] : wrong) {
+        CAPTURE(text);
+        CHECK_THAT(refused_settings<ArgumentError>(text), Catch::Contains(why));
+    }
+    const BucketOptions me{.username = "me", .password = "pw"};
+    for (const std::string option : {"distribution=ketama", "weights=1", "auto_eject=true"}) {
+        CHECK_THAT(refused_settings<ArgumentError>("couchbase://a?" + option, me), Catch::Contains("memcached://"));
+    }
 }
