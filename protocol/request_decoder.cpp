@@ -20,24 +20,6 @@ bool one_of(Opcode opcode, std::initializer_list<Opcode> allowed) noexcept {
     return std::find(allowed.begin(), allowed.end(), opcode) != allowed.end();
 }
 
-// Context and key; the rest is the command's own.
-RequestError decode_key(const Frame& frame, RequestContext& context, std::string_view& key,
-                        RequestDecodeOptions options) noexcept {
-    context = context_of(frame);
-    key = frame.key;
-    if (key.empty()) return RequestError::missing_key;
-    if (options.collections && carries_collection(frame.opcode)) {
-        const auto prefix = load_leb128(key);
-        if (!prefix || prefix->size == key.size()) return RequestError::bad_collection_prefix;
-        if (key.size() > max_key_size + 1) return RequestError::key_too_long;
-        context.collection = prefix->value;
-        key.remove_prefix(prefix->size);
-    } else if (key.size() > max_key_size) {
-        return RequestError::key_too_long;
-    }
-    return RequestError::none;
-}
-
 RequestError key_and_extras(const Frame& frame, std::size_t extras, RequestContext& context, std::string_view& key,
                             RequestDecodeOptions options) noexcept {
     if (frame.extras.size() != extras) return RequestError::bad_extras;
@@ -72,6 +54,23 @@ RequestError decode_sasl(const Frame& frame, Opcode opcode, RequestContext& cont
 }
 
 }  // namespace
+
+RequestError decode_key(const Frame& frame, RequestContext& context, std::string_view& key,
+                        RequestDecodeOptions options) noexcept {
+    context = context_of(frame);
+    key = frame.key;
+    if (key.empty()) return RequestError::missing_key;
+    if (options.collections && carries_collection(frame.opcode)) {
+        const auto prefix = load_leb128(key);
+        if (!prefix || prefix->size == key.size()) return RequestError::bad_collection_prefix;
+        if (key.size() > max_key_size + 1) return RequestError::key_too_long;
+        context.collection = prefix->value;
+        key.remove_prefix(prefix->size);
+    } else if (key.size() > max_key_size) {
+        return RequestError::key_too_long;
+    }
+    return RequestError::none;
+}
 
 std::string_view name(RequestError error) noexcept {
     switch (error) {

@@ -30,6 +30,10 @@ struct RequestDecodeOptions {
     bool collections = false;  ///< HELLO Collections was granted: keys carry the prefix
 };
 
+/// Context and key of any command that has a key; the rest is the command's own.
+RequestError decode_key(const Frame& frame, RequestContext& context, std::string_view& key,
+                        RequestDecodeOptions options) noexcept;
+
 RequestError decode(const Frame& frame, GetRequest& out, RequestDecodeOptions options = {}) noexcept;
 RequestError decode(const Frame& frame, StoreRequest& out, RequestDecodeOptions options = {}) noexcept;
 RequestError decode(const Frame& frame, ConcatRequest& out, RequestDecodeOptions options = {}) noexcept;

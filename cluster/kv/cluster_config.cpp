@@ -14,7 +14,9 @@ using protocol::json_hex;
 
 // What is served here, and nothing else: clients take these at their word.
 constexpr std::string_view bucket_capabilities =
-    R"(["collections","durableWrite","preserveExpiry","cbhello","touch","cccp","nodesExt"])";
+    R"(["collections","durableWrite","tombstonedUserXAttrs","xattr","subdoc.ReplaceBodyWithXattr",)"
+    R"("subdoc.DocumentMacroSupport","subdoc.ReviveDocument","subdoc.ReplicaRead","subdoc.BinaryXattr",)"
+    R"("subdoc.AccessDeleted","preserveExpiry","cbhello","touch","cccp","nodesExt"])";
 
 constexpr std::string_view memcached_capabilities = R"(["cbhello","nodesExt"])";
 

@@ -27,8 +27,10 @@ bool takes_cas(protocol::Opcode opcode) noexcept {
         case prepend:
         case unlock_key:
             return true;
+        case subdoc_multi_mutation:
+            return true;
         default:
-            return false;
+            return protocol::is_subdoc_single(opcode) && !protocol::is_subdoc_lookup(opcode);
     }
 }
 
@@ -202,6 +204,11 @@ void KvConnection::finish(const Origin& origin, const KvOutcome& outcome) {
         protocol::store_be64(number, value);
         success.value = {number, sizeof number};
     }
+    if (!origin.value.empty()) {
+        success.value = origin.value;
+        success.datatype = origin.datatype;
+    }
+    success.status = origin.success;
     answer(origin, success);
 }
 

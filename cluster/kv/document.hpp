@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "cluster/kv/xattrs.hpp"
 #include "protocol/datatype.hpp"
 #include "protocol/status.hpp"
 
@@ -23,6 +24,7 @@ struct Document {
     };
     std::string key;    ///< with the collection prefix
     std::string value;  ///< one Snappy block when the datatype says so
+    Xattrs xattrs{};    ///< datatype has the bit when there are any; of a tombstone: system ones
     std::uint64_t cas = 0;
     std::uint64_t seqno = 0;
     std::uint64_t revision = 0;  ///< counts the document's mutations, also across its deletion
@@ -32,8 +34,14 @@ struct Document {
     bool deleted = false;
     Kind kind = Kind::committed;
     std::uint8_t level = 0;  ///< protocol::DurabilityLevel of a prepared one
+
+    /// Sets or clears the bit for them.
+    void mark_xattrs() noexcept;
 };
 using DocumentPtr = std::shared_ptr<const Document>;
+
+/// Its value, without compression.
+[[nodiscard]] std::string inflated(const Document& document);
 
 /// Finds strings by views.
 struct KeyHash : std::hash<std::string_view> {

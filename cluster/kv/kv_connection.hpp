@@ -14,6 +14,7 @@
 #include "protocol/request_decoder.hpp"
 #include "protocol/response_encoder.hpp"
 #include "protocol/sasl.hpp"
+#include "protocol/subdocument_decoder.hpp"
 
 namespace chaise::testing {
 
@@ -38,6 +39,9 @@ private:
         TimePoint start{};
         bool returns_value = false;  ///< of a write: GAT
         bool counter = false;
+        Status success = Status::success;  // of a sub-document mutation
+        std::uint8_t datatype = protocol::datatype::raw;
+        std::string value{};
     };
     /// One request under execution.
     struct Command {
@@ -106,6 +110,9 @@ private:
     void get_locked(Command& command);
     void unlock(Command& command);
     void get_meta(Command& command);
+    void subdocument(Command& command);
+    void subdocument_lookup(Command& command, const protocol::DecodedSubdoc& request);
+    void subdocument_mutation(Command& command, const protocol::DecodedSubdoc& request);
     void send_document(const Origin& origin, const KvOutcome& outcome, std::string_view key = {});
     void finish(const Command& command, const KvOutcome& outcome);
     void finish(const Origin& origin, const KvOutcome& outcome);

@@ -162,6 +162,22 @@ void KvConnection::dispatch(Command& command) {
             return unlock(command);
         case Opcode::get_meta:
             return get_meta(command);
+        case Opcode::subdoc_get:
+        case Opcode::subdoc_exists:
+        case Opcode::subdoc_get_count:
+        case Opcode::subdoc_dict_add:
+        case Opcode::subdoc_dict_upsert:
+        case Opcode::subdoc_remove:
+        case Opcode::subdoc_replace:
+        case Opcode::subdoc_array_push_last:
+        case Opcode::subdoc_array_push_first:
+        case Opcode::subdoc_array_insert:
+        case Opcode::subdoc_array_add_unique:
+        case Opcode::subdoc_counter:
+        case Opcode::subdoc_replace_body_with_xattr:
+        case Opcode::subdoc_multi_lookup:
+        case Opcode::subdoc_multi_mutation:
+            return subdocument(command);
         case Opcode::observe:
             return observe(command);
         case Opcode::observe_seqno:

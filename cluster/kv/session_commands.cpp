@@ -18,6 +18,7 @@ using protocol::Feature;
 constexpr std::array granted_features = {
     Feature::tcp_nodelay,
     Feature::mutation_seqno,
+    Feature::xattr,
     Feature::xerror,
     Feature::select_bucket,
     Feature::snappy,
@@ -30,9 +31,17 @@ constexpr std::array granted_features = {
     Feature::sync_replication,
     Feature::collections,
     Feature::preserve_ttl,
+    Feature::vattr,
+    Feature::subdoc_create_as_deleted,
+    Feature::subdoc_document_macro_support,
+    Feature::subdoc_replace_body_with_xattr,
+    Feature::subdoc_replica_read,
     Feature::get_cluster_config_with_known_version,
     Feature::dedupe_nmvb_clustermap,
     Feature::clustermap_change_notification_brief,
+    Feature::subdoc_allows_access_multiple_xattr_keys,
+    Feature::subdoc_binary_xattr,
+    Feature::subdoc_allow_replica_read_on_deleted_docs,
 };
 
 constexpr std::string_view mechanisms = "SCRAM-SHA512 SCRAM-SHA256 SCRAM-SHA1 PLAIN";

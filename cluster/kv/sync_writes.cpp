@@ -15,8 +15,9 @@ VBucket::SyncWrite* VBucket::write_of(std::string_view key) const noexcept {
     return nullptr;
 }
 
-// `entry` is what `next` replaces, if anything.
-KvOutcome VBucket::change(const Entry* entry, Document&& next, const WriteOptions& options, const KvTime& time) {
+// `entry` is what `next` replaces, if anything. `cas`: one that was drawn for it already.
+KvOutcome VBucket::change(const Entry* entry, Document&& next, const WriteOptions& options, const KvTime& time,
+                          std::uint64_t cas) {
     const std::size_t majority = copies_ / 2 + 1;
     if (options.durability && (present_ < majority || copies_ > 3)) return {Status::durability_impossible};
     if (entry != nullptr) {
@@ -25,7 +26,7 @@ KvOutcome VBucket::change(const Entry* entry, Document&& next, const WriteOption
         const auto tombstone = entries_.find(std::string_view(next.key));
         next.revision = tombstone == entries_.end() ? 1 : tombstone->second.document->revision + 1;
     }
-    next.cas = next_cas(time);
+    next.cas = cas != 0 ? cas : next_cas(time);
     next.seqno = ++high_seqno_;
     if (!options.durability) {
         const auto document = std::make_shared<const Document>(std::move(next));

@@ -55,6 +55,8 @@ VBucket::Entry* VBucket::find(std::string_view key, const KvTime& time) {
         tombstone.expiry = time.seconds();
         tombstone.revision = found->second.document->revision + 1;
         tombstone.cas = next_cas(time);
+        tombstone.xattrs = system_xattrs(found->second.document->xattrs);
+        tombstone.mark_xattrs();
         apply(std::move(tombstone), time);
     }
     return nullptr;
@@ -97,6 +99,13 @@ DocumentPtr VBucket::meta(std::string_view key, const KvTime& time) {
     if (const Entry* const entry = find(key, time)) return entry->document;
     const auto found = entries_.find(key);
     return found == entries_.end() ? nullptr : found->second.document;
+}
+
+DocumentPtr VBucket::look_up(std::string_view key, bool tombstones, const KvTime& time) {
+    if (state_ == VBucketState::active) (void)find(key, time);  // what has expired becomes a tombstone
+    const auto found = entries_.find(key);
+    if (found == entries_.end() || expired(*found->second.document, time)) return nullptr;
+    return found->second.document->deleted && !tombstones ? nullptr : found->second.document;
 }
 
 const Document* VBucket::peek(std::string_view key) const {

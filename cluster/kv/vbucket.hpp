@@ -3,6 +3,7 @@
 #include <chaise/time.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -76,6 +77,14 @@ struct WriteOptions {
     std::optional<Durability> durability{};
 };
 
+/// Which documents VBucket::edit() takes.
+struct EditOptions {
+    bool create = false;      ///< when there is none
+    bool add = false;         ///< only when there is none
+    bool tombstones = false;  ///< these, too
+    bool revive = false;      ///< only these
+};
+
 enum class StoreMode : std::uint8_t { set, add, replace };
 
 /// Limit of a document, inflated.
@@ -110,6 +119,8 @@ public:
     [[nodiscard]] DocumentPtr meta(std::string_view key, const KvTime& time);
     /// As it is kept, expired or deleted as may be; for OBSERVE and tests.
     [[nodiscard]] const Document* peek(std::string_view key) const;
+    /// A document, also of replicas; `tombstones`: or what is left of one. Null: neither.
+    [[nodiscard]] DocumentPtr look_up(std::string_view key, bool tombstones, const KvTime& time);
     [[nodiscard]] bool locked(std::string_view key, const KvTime& time) const;
     /// Any document of the collection; `draw` chooses.
     [[nodiscard]] DocumentPtr any(std::uint32_t collection, std::uint64_t draw, const KvTime& time) const;
@@ -128,6 +139,10 @@ public:
     KvOutcome touch(std::string_view key, std::uint32_t expiry, const WriteOptions& options, const KvTime& time);
     KvOutcome lock(std::string_view key, std::uint32_t seconds, const KvTime& time);
     KvOutcome unlock(std::string_view key, std::uint64_t cas, const KvTime& time);
+    /// What `edit` makes of the document that is found (null: of nothing); `next` comes as a copy of it.
+    using Edit = std::function<protocol::Status(const Document* found, Document& next)>;
+    KvOutcome edit(std::string_view key, const EditOptions& how, const Edit& edit, const WriteOptions& options,
+                   const KvTime& time);
     KvOutcome evict(std::string_view key, const KvTime& time);
 
     // ---- durable writes ---------------------------------------------------------------------------------------
@@ -184,7 +199,8 @@ private:
                                           const KvTime& time) const noexcept;
     void put(const DocumentPtr& document);
     void apply(Document&& document, const KvTime& time);
-    KvOutcome change(const Entry* entry, Document&& next, const WriteOptions& options, const KvTime& time);
+    KvOutcome change(const Entry* entry, Document&& next, const WriteOptions& options, const KvTime& time,
+                     std::uint64_t cas = 0);
     [[nodiscard]] bool satisfied(const SyncWrite& write) const noexcept;
     void advance(const KvTime& time);
     void conclude(const std::shared_ptr<SyncWrite>& write, protocol::Status status, const KvTime& time);

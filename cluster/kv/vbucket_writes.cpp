@@ -3,7 +3,6 @@
 
 #include "cluster/kv/json_check.hpp"
 #include "cluster/kv/vbucket.hpp"
-#include "protocol/snappy.hpp"
 
 // What the commands do to a document.
 namespace chaise::testing {
@@ -14,12 +13,6 @@ namespace {
 
 std::uint8_t datatype_of(std::string_view text) noexcept {
     return is_json(text) ? protocol::datatype::json : protocol::datatype::raw;
-}
-
-// Of what was checked when it was stored.
-std::string inflated(const Document& document) {
-    if ((document.datatype & protocol::datatype::snappy) == 0) return document.value;
-    return protocol::snappy_inflate(document.value).value_or(std::string{});
 }
 
 }  // namespace
@@ -45,6 +38,8 @@ KvOutcome VBucket::store(StoreMode mode, std::string_view key, std::string value
     next.value = std::move(value);
     next.datatype = datatype;
     next.flags = flags;
+    if (entry != nullptr) next.xattrs = entry->document->xattrs;  // a body is written, no more
+    next.mark_xattrs();
     next.expiry = options.preserve_expiry && entry != nullptr ? entry->document->expiry : expiry;
     return change(entry, std::move(next), options, time);
 }
@@ -59,6 +54,7 @@ KvOutcome VBucket::concat(bool append, std::string_view key, std::string_view pa
     if (next.value.size() + part.size() > max_document_size) return {Status::e2big};
     next.value.insert(append ? next.value.size() : 0, part);
     next.datatype = datatype_of(next.value);
+    next.mark_xattrs();
     return change(entry, std::move(next), options, time);
 }
 
@@ -70,6 +66,8 @@ KvOutcome VBucket::remove(std::string_view key, const WriteOptions& options, con
     tombstone.key = key;
     tombstone.deleted = true;
     tombstone.expiry = time.seconds();
+    tombstone.xattrs = system_xattrs(entry->document->xattrs);
+    tombstone.mark_xattrs();
     return change(entry, std::move(tombstone), options, time);
 }
 
@@ -94,9 +92,34 @@ KvOutcome VBucket::add_delta(bool up, std::string_view key, std::uint64_t delta,
     }
     next.value = std::to_string(number);
     next.datatype = protocol::datatype::json;
+    next.mark_xattrs();
     KvOutcome outcome = change(entry, std::move(next), options, time);
     outcome.number = number;
     return outcome;
+}
+
+KvOutcome VBucket::edit(std::string_view key, const EditOptions& how, const Edit& edit, const WriteOptions& options,
+                        const KvTime& time) {
+    const Entry* const live = find(key, time);
+    const Entry* found = live;
+    if (found == nullptr && how.tombstones) {
+        const auto tombstone = entries_.find(key);
+        if (tombstone != entries_.end() && tombstone->second.document->deleted) found = &tombstone->second;
+    }
+    if (how.add && found != nullptr) return {Status::key_eexists};
+    if (const Status status = refuse(found, key, options.cas, time); status != Status::success) return {status};
+    if (found == nullptr && !how.create && !how.add) return {Status::key_enoent};
+    if (how.revive && live != nullptr) return {Status::subdoc_can_only_revive_deleted_documents};
+    Document next;
+    if (found != nullptr) next = *found->document;
+    next.key = key;
+    // Drawn now: the document may tell them in its attributes.
+    next.cas = next_cas(time);
+    next.seqno = high_seqno_ + 1;
+    const std::uint64_t cas = next.cas;
+    const Document* const before = found == nullptr ? nullptr : found->document.get();
+    if (const Status status = edit(before, next); status != Status::success) return {status};
+    return change(live, std::move(next), options, time, cas);
 }
 
 KvOutcome VBucket::touch(std::string_view key, std::uint32_t expiry, const WriteOptions& options, const KvTime& time) {

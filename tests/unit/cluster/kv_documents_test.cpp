@@ -367,7 +367,7 @@ TEST_CASE("limits and forms", "[kv]") {
         CHECK(protocol::decode_error_context(answer.frame).manifest_uid == 0);
     }
     SECTION("unknown commands are answered") {
-        for (const Opcode opcode : {Opcode::subdoc_multi_lookup, Opcode::dcp_open, static_cast<Opcode>(0x6f)})
+        for (const Opcode opcode : {Opcode::get_keys, Opcode::dcp_open, static_cast<Opcode>(0x6f)})
             CHECK(user.ask(protocol::HeaderRequest{{}, opcode}).status() == Status::unknown_command);
         CHECK(user.ask(protocol::FlushRequest{}).status() == Status::not_supported);
     }

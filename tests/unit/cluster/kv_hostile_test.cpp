@@ -5,6 +5,7 @@
 #include <chaise/testing/sim_random.hpp>
 
 #include "cluster/kv/json_check.hpp"
+#include "protocol/subdocument_requests.hpp"
 
 using namespace chaise;
 using namespace chaise::testing;
@@ -109,7 +110,7 @@ TEST_CASE("fuzz", "[kv][hostile]") {
         if (random.below(2) != 0) options.replication_delay = 1ms;
         KvCluster cluster(2, {.vbuckets = 4, .replicas = 1}, options);
         std::vector<Feature> features = modern_features();
-        for (const Feature feature : {Feature::unordered_execution, Feature::tracing, Feature::duplex})
+        for (const Feature feature : {Feature::unordered_execution, Feature::tracing, Feature::duplex, Feature::xattr})
             if (random.below(2) != 0) features.push_back(feature);
         if (random.below(4) == 0) features.clear();
         auto user = std::make_unique<KvUser>(cluster, 0, features);
@@ -133,6 +134,18 @@ TEST_CASE("fuzz", "[kv][hostile]") {
         corpus.push_back(protocol::encoded(protocol::TouchRequest{context, "k", 1}));
         corpus.push_back(protocol::encoded(protocol::GetMetaRequest{context, "k", 2}));
         corpus.push_back(protocol::encoded(protocol::ObserveRequest{{}, keys}));
+        const protocol::LookupSpec lookups[] = {{Opcode::subdoc_get, 4, "$document.CAS"},
+                                                {Opcode::subdoc_get, 0, "a[0].`b`"},
+                                                {Opcode::subdoc_get_count, 0, "a"}};
+        const protocol::MutationSpec mutations[] = {{Opcode::subdoc_dict_upsert, 0x15, "_x.y", "\"${Mutation.CAS}\""},
+                                                    {Opcode::subdoc_array_push_last, 1, "a", "1,[2]"},
+                                                    {Opcode::subdoc_remove, 0, "a[-1]", ""}};
+        corpus.push_back(protocol::encoded(protocol::MultiLookupRequest{context, "k", lookups, 4}));
+        corpus.push_back(protocol::encoded(protocol::MultiMutationRequest{flexible, "k", {mutations, 2}, 1}));
+        corpus.push_back(protocol::encoded(protocol::MultiMutationRequest{context, "k", mutations}));
+        corpus.push_back(protocol::encoded(
+            protocol::SubdocMutationRequest{context, Opcode::subdoc_counter, "k", "n.m", "12", 1, 1, 1}));
+        corpus.push_back(protocol::encoded(protocol::SubdocLookupRequest{context, Opcode::subdoc_get, "k", "a"}));
         corpus.push_back(protocol::encoded(protocol::ObserveSeqnoRequest{context, 1}));
         corpus.push_back(protocol::encoded(protocol::SeqnoPersistenceRequest{context, 1}));
         corpus.push_back(protocol::encoded(protocol::GetAllVbSeqnosRequest{{}, VBucketState::active, 0}));
