@@ -263,6 +263,154 @@ const tests = {
     for (const doc of all) assert.deepEqual(doc.content, { where: 'everywhere' })
     assert.deepEqual((await c.getAnyReplica(key)).content, { where: 'everywhere' })
   },
+  async 'sub-documents: lookups'({ c, key }) {
+    const spec = couchbase.LookupInSpec
+    await c.upsert(key, { name: 'Ada', list: [1, { deep: [true] }], 'dotted.name': 1, n: null })
+    const found = await c.lookupIn(key, [
+      spec.get('name'), spec.get('list[1].deep[0]'), spec.get('list[-1]'), spec.exists('n'), spec.exists('none'),
+      spec.count('list'), spec.get('`dotted.name`'), spec.get('none.at.all'), spec.get('name.first'), spec.get(''),
+    ])
+    const values = found.content.slice(0, 7).map((entry) => entry.value)
+    assert.deepEqual(values, ['Ada', true, { deep: [true] }, true, false, 2, 1])
+    assert.ok(found.content[7].error instanceof couchbase.PathNotFoundError)
+    assert.ok(found.content[8].error instanceof couchbase.PathMismatchError)
+    assert.deepEqual(found.content[9].value.list, [1, { deep: [true] }])
+    assert.equal(found.cas.toString(), (await c.get(key)).cas.toString())
+    const sixteen = Array.from({ length: 16 }, () => spec.exists('name'))
+    assert.equal((await c.lookupIn(key, sixteen)).content.length, 16)
+    await assert.rejects(c.lookupIn(key, [...sixteen, spec.exists('name')]))
+    await assert.rejects(c.lookupIn(`${key}:absent`, [spec.get('a')]), is(couchbase.DocumentNotFoundError))
+    await c.upsert(`${key}:text`, Buffer.from('no JSON'))
+    const text = await c.lookupIn(`${key}:text`, [spec.get('a')])
+    assert.ok(text.content[0].error instanceof couchbase.DocumentNotJsonError)
+  },
+
+  async 'sub-documents: mutations'({ c, key }) {
+    const spec = couchbase.MutateInSpec
+    await c.upsert(key, { a: 1, list: [2], keep: { me: 'as I am' } })
+    const { cas, content } = await c.mutateIn(key, [
+      spec.upsert('a', { b: 2 }), spec.insert('made.by.path', true, { createPath: true }), spec.replace('list[0]', 20),
+      spec.arrayAppend('list', 30), spec.arrayPrepend('list', 10), spec.arrayInsert('list[1]', 15),
+      spec.arrayAddUnique('list', 40), spec.increment('counter', 5), spec.decrement('counter', 7),
+      spec.remove('keep.me'), spec.arrayAppend('many', [1, 2], { multi: true, createPath: true }),
+    ])
+    assert.equal(content[7].value, 5)
+    assert.equal(content[8].value, -2)
+    const got = await c.get(key)
+    assert.equal(got.cas.toString(), cas.toString())
+    assert.deepEqual(got.content, {
+      a: { b: 2 }, list: [10, 15, 20, 30, 40], keep: {}, made: { by: { path: true } }, counter: -2, many: [1, 2],
+    })
+    for (const [failing, error] of [
+      [spec.insert('a', 1), couchbase.PathExistsError],
+      [spec.replace('none', 1), couchbase.PathNotFoundError],
+      [spec.upsert('no.parents', 1), couchbase.PathNotFoundError],
+      [spec.arrayAppend('a', 1), couchbase.PathMismatchError],
+      [spec.arrayAddUnique('list', 10), couchbase.PathExistsError],
+      [spec.upsert('bad..path', 1), couchbase.PathInvalidError],
+      [spec.increment('a', 1), couchbase.PathMismatchError],
+    ]) {
+      // Nothing of a mutation that fails is done.
+      await assert.rejects(c.mutateIn(key, [spec.upsert('touched', 1), failing]), is(error))
+    }
+    assert.equal((await c.get(key)).content.touched, undefined)
+    await assert.rejects(c.mutateIn(key, [spec.upsert('a', 1)], { cas: other(cas) }), is(couchbase.CasMismatchError))
+    await c.mutateIn(key, [spec.upsert('a', 1)], { cas })
+
+    const { Upsert, Insert } = couchbase.StoreSemantics
+    const absent = `${key}:absent`
+    await assert.rejects(c.mutateIn(absent, [spec.upsert('a', 1)]), is(couchbase.DocumentNotFoundError))
+    await c.mutateIn(absent, [spec.upsert('a', 1)], { storeSemantics: Upsert })
+    await assert.rejects(
+      c.mutateIn(absent, [spec.upsert('a', 2)], { storeSemantics: Insert }), is(couchbase.DocumentExistsError)
+    )
+    assert.deepEqual((await c.get(absent)).content, { a: 1 })
+    // Of all that count at once, none is lost.
+    await Promise.all(Array.from({ length: 50 }, () => c.mutateIn(absent, [spec.increment('n', 1)])))
+    assert.equal((await c.get(absent)).content.n, 50)
+  },
+
+  async 'sub-documents: extended attributes'({ c, key }) {
+    const [look, change] = [couchbase.LookupInSpec, couchbase.MutateInSpec]
+    const xattr = { xattr: true }
+    const { cas } = await c.upsert(key, { body: 1 })
+    await c.mutateIn(key, [
+      change.upsert('meta.by', 'node', { xattr: true, createPath: true }),
+      change.upsert('stamp', couchbase.MutateInMacro.Cas, xattr),
+      change.upsert('body', 2),
+    ])
+    const found = await c.lookupIn(key, [
+      look.get('meta', xattr), look.get('stamp', xattr), look.get('$document.CAS', xattr),
+      look.get(couchbase.LookupInMacro.ValueSizeBytes), look.get('none', xattr), look.get('body'),
+    ])
+    assert.deepEqual(found.content[0].value, { by: 'node' })
+    const bytes = Buffer.from(found.content[1].value.slice(2), 'hex').reverse().toString('hex')
+    assert.equal(`0x${bytes}`, found.content[2].value)
+    assert.equal(found.content[3].value, JSON.stringify({ body: 2 }).length)
+    assert.ok(found.content[4].error instanceof couchbase.PathNotFoundError)
+    assert.equal(found.content[5].value, 2)
+    await assert.rejects(c.replace(key, 0, { cas }), is(couchbase.CasMismatchError))
+    // They stay when the body is written, and are not in it.
+    await c.replace(key, { body: 3 })
+    assert.deepEqual((await c.get(key)).content, { body: 3 })
+    assert.deepEqual((await c.lookupIn(key, [look.get('meta.by', xattr)])).content[0].value, 'node')
+  },
+
+  async 'data structures'({ c, key }) {
+    const list = c.list(`${key}:list`)
+    await list.push('b')
+    await list.push('c')
+    await list.unshift('a')
+    assert.deepEqual(await list.getAll(), ['a', 'b', 'c'])
+    assert.equal(await list.getAt(1), 'b')
+    assert.equal(await list.indexOf('c'), 2)
+    await list.removeAt(0)
+    assert.equal(await list.size(), 2)
+    const map = c.map(`${key}:map`)
+    await map.set('one', 1)
+    await map.set('two', { deep: 2 })
+    assert.deepEqual(await map.get('two'), { deep: 2 })
+    assert.equal(await map.exists('three'), false)
+    await map.remove('one')
+    assert.deepEqual(await map.keys(), ['two'])
+    const set = c.set(`${key}:set`)
+    assert.equal(await set.add('x'), true)
+    assert.equal(await set.add('x'), false)
+    await set.add('y')
+    assert.equal(await set.contains('y'), true)
+    assert.deepEqual((await set.values()).sort(), ['x', 'y'])
+    const queue = c.queue(`${key}:queue`)
+    for (const item of [1, 2, 3]) await queue.push(item)
+    assert.equal(await queue.pop(), 1)
+    assert.equal(await queue.size(), 2)
+  },
+
+  async 'durability'({ c, key, nodes }) {
+    const { Majority, PersistToMajority } = couchbase.DurabilityLevel
+    await c.upsert(key, { durable: true }, { durabilityLevel: Majority })
+    await c.mutateIn(key, [couchbase.MutateInSpec.upsert('more', nodes)], { durabilityLevel: PersistToMajority })
+    assert.deepEqual((await c.get(key)).content, { durable: true, more: nodes })
+    await c.remove(key, { durabilityLevel: Majority })
+    assert.equal((await c.exists(key)).exists, false)
+  },
+
+  async 'expiry as it is told'({ c, key }) {
+    await c.upsert(key, 1, { expiry: 1000 })
+    const soon = (await c.get(key, { withExpiry: true })).expiryTime
+    assert.ok(Math.abs(soon - (Date.now() / 1000 + 1000)) < 30, `${soon}`)
+    await c.upsert(key, 2, { preserveExpiry: true })
+    assert.equal((await c.get(key, { withExpiry: true })).expiryTime, soon)
+    await c.upsert(key, 3)
+    assert.ok(!(await c.get(key, { withExpiry: true })).expiryTime)
+    await c.upsert(`${key}:parts`, { a: 1, b: { c: 2 }, d: 3 })
+    assert.deepEqual((await c.get(`${key}:parts`, { project: ['a', 'b.c'] })).content, { a: 1, b: { c: 2 } })
+  },
+}
+
+// A CAS that is not this one.
+const other = (cas) => {
+  const text = JSON.parse(JSON.stringify(cas)).toString()
+  return (BigInt(text) + 1n).toString()
 }
 
 // Not against the shared connection.
