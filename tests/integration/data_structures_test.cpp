@@ -148,7 +148,7 @@ TEST_CASE("cluster: two clients, one queue and one set: nothing is taken twice, 
 }
 
 TEST_CASE("cluster: data structures by callback") {
-    if (other_cluster()) return;
+    if (skipped_elsewhere("the same, by callback")) return;
     for (const std::size_t nodes : {1u, 2u, 4u}) {
         ClusterRun run({.nodes = nodes, .replicas = 0});
         AsyncBucket& bucket = run.bucket();
