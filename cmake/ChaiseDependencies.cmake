@@ -36,6 +36,18 @@ chaise_dependency(simdjson TARGET simdjson::simdjson VERSION 3.0
   URL https://github.com/simdjson/simdjson/archive/v3.0.1.tar.gz
   SHA256 156b1bc5eb0561b2bd166b46d191fd3d95a3e709cc63761477d3b7aec2b6e9ed)
 
+# Not Debian's 1.1.9, which GCC compiles only with Debian's patch.
+set(SNAPPY_BUILD_TESTS OFF)
+set(SNAPPY_BUILD_BENCHMARKS OFF)
+if(NOT TARGET snappy)  # by that name its own project makes it
+  chaise_dependency(Snappy TARGET Snappy::snappy
+    URL https://github.com/google/snappy/archive/1.1.10.tar.gz
+    SHA256 49d831bffcc5f3d01482340fe5af59852ca2fe76c3e05df0e67203ebbe0f1d90)
+endif()
+if(NOT TARGET Snappy::snappy)
+  add_library(Snappy::snappy ALIAS snappy)
+endif()
+
 set(CARES_STATIC ON)
 set(CARES_SHARED OFF)
 set(CARES_BUILD_TOOLS OFF)

@@ -16,6 +16,17 @@
 
 namespace chaise {
 
+/// Whether values travel compressed, by Snappy, between a Couchbase client and a node that grants it; the document is
+/// the same either way. Names in connection strings are these.
+enum class Compression : std::uint8_t {
+    on,            ///< stored values are compressed where it pays, received ones inflated
+    off,           ///< not asked for: the server inflates what others have stored compressed
+    inflate_only,  ///< received values are inflated, stored ones go as they are
+    /// As `on`, and a node that does not grant it is not worked with (errc::feature_not_available). (libcouchbase's
+    /// `force` would send such a node what it cannot read.)
+    force,
+};
+
 /// Settings of a bucket. What the connection string sets
 /// (`couchbase://host/bucket?operation_timeout=1.5`) wins over these.
 struct BucketOptions {
@@ -41,6 +52,12 @@ struct BucketOptions {
     bool allow_plain = false;
     /// Allow `flush`, which deletes everything on the server.
     bool enable_flush = false;
+    /// Couchbase only. upsert, insert and replace compress values of `compression_min_size` bytes or more (32 to 20
+    /// MiB) if that leaves no more than `compression_min_ratio` of them (over 0, at most 1). What waits for a
+    /// connection, or was sent to a node that is gone, goes uncompressed. Compressing allocates memory (libsnappy's).
+    Compression compression = Compression::on;
+    std::size_t compression_min_size = 32;
+    double compression_min_ratio = 0.83;
     /// Bounds of what waits and is in flight, per node: operations (1 to 1,000,000) and bytes of requests (1024 or
     /// more; memory is taken in blocks of 64 KiB, each kept until the last request in it is answered). Beyond them,
     /// and for one request larger than that, an operation ends with `errc::queue_full`.

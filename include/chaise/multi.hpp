@@ -35,6 +35,8 @@ struct QuietMultiOptions {
 struct StoreMultiOptions {
     Expiry expiry{};
     std::uint32_t flags = 0;
+    /// upsert_multi and replace_multi: as in StoreOptions; with insert_multi it is `errc::invalid_argument`.
+    bool preserve_expiry = false;
     std::optional<Duration> timeout{};
 };
 /// counter_multi. `delta`, `initial`, `expiry`: of entries that name none of their own; see CounterOptions.
@@ -56,6 +58,7 @@ struct StoreEntry {
     Cas cas = 0;
     std::optional<Expiry> expiry{};
     std::optional<std::uint32_t> flags{};
+    std::optional<bool> preserve_expiry{};
 };
 /// insert_multi
 struct InsertEntry {
@@ -81,6 +84,7 @@ struct CounterEntry {
     std::optional<std::int64_t> delta{};
     std::optional<std::uint64_t> initial{};
     std::optional<Expiry> expiry{};
+    std::optional<bool> preserve_expiry{};
 };
 /// touch_multi, get_and_touch_multi
 struct TouchEntry {
@@ -132,6 +136,7 @@ struct MultiInput {
     bool needs_cas = false;  ///< from a result that should have one
     Expiry expiry{};
     std::uint32_t flags = 0;
+    bool preserve_expiry = false;
     std::int64_t delta = 0;
     std::optional<std::uint64_t> initial{};
     std::chrono::seconds lock_time{};
@@ -192,6 +197,7 @@ struct ReadCounter : ReadKey {
         if (entry.delta) in.delta = *entry.delta;
         if (entry.initial) in.initial = *entry.initial;
         if (entry.expiry) in.expiry = *entry.expiry;
+        if (entry.preserve_expiry) in.preserve_expiry = *entry.preserve_expiry;
     }
     static void read(MultiInput& in, const PairWith<std::int64_t> auto& entry) {
         in.key = std::get<0>(entry);
@@ -237,6 +243,7 @@ struct ReadStore : ReadPair {
         in.cas = entry.cas;
         if (entry.expiry) in.expiry = *entry.expiry;
         if (entry.flags) in.flags = *entry.flags;
+        if (entry.preserve_expiry) in.preserve_expiry = *entry.preserve_expiry;
     }
 };
 struct ReadInsert : ReadPair {

@@ -59,10 +59,11 @@ public:
     /// Elements: pairs of key and value (a `std::map<std::string, std::string>`), or StoreEntry.
     template <detail::MultiRange<detail::ReadStore> Range, class... Extra>
     auto upsert_multi(Range&& range, StoreMultiOptions options = {}, Extra&&... extra) {
-        return face_.wrap(handle_.template multi<OperationResult, detail::ReadStore>(
-                              {.kind = detail::OperationKind::upsert, .timeout = options.timeout}, range,
-                              {.expiry = options.expiry, .flags = options.flags}),
-                          std::forward<Extra>(extra)...);
+        return face_.wrap(
+            handle_.template multi<OperationResult, detail::ReadStore>(
+                {.kind = detail::OperationKind::upsert, .timeout = options.timeout}, range,
+                {.expiry = options.expiry, .flags = options.flags, .preserve_expiry = options.preserve_expiry}),
+            std::forward<Extra>(extra)...);
     }
     template <detail::MultiRange<detail::ReadStore> Range, detail::FaceArgument<StoreMultiOptions> Extra>
     auto upsert_multi(Range&& range, Extra&& extra) {
@@ -72,10 +73,11 @@ public:
     /// Elements: pairs of key and value, or InsertEntry.
     template <detail::MultiRange<detail::ReadInsert> Range, class... Extra>
     auto insert_multi(Range&& range, StoreMultiOptions options = {}, Extra&&... extra) {
-        return face_.wrap(handle_.template multi<OperationResult, detail::ReadInsert>(
-                              {.kind = detail::OperationKind::insert, .timeout = options.timeout}, range,
-                              {.expiry = options.expiry, .flags = options.flags}),
-                          std::forward<Extra>(extra)...);
+        return face_.wrap(
+            handle_.template multi<OperationResult, detail::ReadInsert>(
+                {.kind = detail::OperationKind::insert, .timeout = options.timeout}, range,
+                {.expiry = options.expiry, .flags = options.flags, .preserve_expiry = options.preserve_expiry}),
+            std::forward<Extra>(extra)...);
     }
     template <detail::MultiRange<detail::ReadInsert> Range, detail::FaceArgument<StoreMultiOptions> Extra>
     auto insert_multi(Range&& range, Extra&& extra) {
@@ -85,10 +87,11 @@ public:
     /// Elements: pairs of key and value, or StoreEntry.
     template <detail::MultiRange<detail::ReadStore> Range, class... Extra>
     auto replace_multi(Range&& range, StoreMultiOptions options = {}, Extra&&... extra) {
-        return face_.wrap(handle_.template multi<OperationResult, detail::ReadStore>(
-                              {.kind = detail::OperationKind::replace, .timeout = options.timeout}, range,
-                              {.expiry = options.expiry, .flags = options.flags}),
-                          std::forward<Extra>(extra)...);
+        return face_.wrap(
+            handle_.template multi<OperationResult, detail::ReadStore>(
+                {.kind = detail::OperationKind::replace, .timeout = options.timeout}, range,
+                {.expiry = options.expiry, .flags = options.flags, .preserve_expiry = options.preserve_expiry}),
+            std::forward<Extra>(extra)...);
     }
     template <detail::MultiRange<detail::ReadStore> Range, detail::FaceArgument<StoreMultiOptions> Extra>
     auto replace_multi(Range&& range, Extra&& extra) {
@@ -138,7 +141,10 @@ public:
     auto counter_multi(Range&& range, CounterMultiOptions options = {}, Extra&&... extra) {
         return face_.wrap(handle_.template multi<ValueResult, detail::ReadCounter>(
                               {.kind = detail::OperationKind::counter, .timeout = options.timeout}, range,
-                              {.expiry = options.expiry, .delta = options.delta, .initial = options.initial}),
+                              {.expiry = options.expiry,
+                               .preserve_expiry = options.preserve_expiry,
+                               .delta = options.delta,
+                               .initial = options.initial}),
                           std::forward<Extra>(extra)...);
     }
     template <detail::MultiRange<detail::ReadCounter> Range, detail::FaceArgument<CounterMultiOptions> Extra>

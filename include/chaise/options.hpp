@@ -61,6 +61,10 @@ struct StoreOptions {
     Expiry expiry{};
     /// 32 bits stored with the document.
     std::uint32_t flags = 0;
+    /// upsert and replace only: the document keeps the expiry that it has; `expiry` is then of a document that upsert
+    /// makes (with replace both are `errc::invalid_argument`). `errc::feature_not_available` where the node does not
+    /// grant it (Couchbase before 7.0, memcached), before anything is sent.
+    bool preserve_expiry = false;
     std::optional<Duration> timeout{};
 };
 using UpsertOptions = StoreOptions;
@@ -91,6 +95,8 @@ struct CounterOptions {
     std::optional<std::uint64_t> initial{};
     /// Of a document created by `initial` (without one it is `errc::invalid_argument`).
     Expiry expiry{};
+    /// As in StoreOptions.
+    bool preserve_expiry = false;
     std::optional<Duration> timeout{};
 };
 

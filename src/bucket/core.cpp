@@ -66,6 +66,7 @@ void with_result_type(OperationKind kind, F&& f) {
 Core::Core(std::unique_ptr<IOPS> iops, Settings settings)
     : iops_(std::move(iops)),
       settings_(std::move(settings)),
+      snappy_(settings_, buffers_),
       router_(*this),
       turn_(iops_->timer_event_factory()),
       deadline_timer_(iops_->timer_event_factory()),

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "bucket/settings.hpp"
+#include "bucket/snappy_values.hpp"
 #include "operation/deadline_queue.hpp"
 #include "operation/slot_pool.hpp"
 #include "protocol/frame.hpp"
@@ -110,6 +111,12 @@ public:
     void connecting_done();
     void connecting_failed(errc code, const std::string& message, const std::string& node);
 
+    /// Before a request goes to a line, or to the line's next connection: it is made to fit what is agreed upon there.
+    /// False: it cannot be, and its operation has failed.
+    [[nodiscard]] bool adapt(Slot& slot, const Line& to);
+    /// It is known that the node which the key leads to does not grant this.
+    [[nodiscard]] bool lacks(std::string_view key, protocol::Feature feature) noexcept;
+
     // ---- what the awaitable layer asks ---------------------------------------------------------------------------
     void attached(Slot& slot) { enqueue(slot); }
     void cancel(Slot& slot);
@@ -196,6 +203,10 @@ private:
     void finish_with_error(Slot& slot, Error error);
     void retire(Slot& slot) noexcept;
     void respond_to_subdocument(Slot& slot, const protocol::Frame& frame, Buffer* buffer);
+    void respond_inflated(Slot& slot, const protocol::Frame& frame);
+    [[nodiscard]] ErrorContext make_context(const Slot& slot, std::string message, bool may_have_happened);
+    [[nodiscard]] bool inflate_request(Slot& slot);
+    void fail_unsent(Slot& slot, errc code, std::string message);
     void respond_to_stats(Slot& slot, const protocol::Frame& frame);
     void respond_with_malformed(Slot& slot, const protocol::Frame& frame);
     template <class Request>
@@ -210,6 +221,9 @@ private:
     template <class Request>
     bool put_in_line(Line& line, Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
                      Request& request);
+    template <class Request>
+    [[gnu::noinline]] void submit_compressed(Line& line, Slot& slot, const std::optional<Duration>& timeout,
+                                             std::string_view key, Request request);
     void maybe_delete() noexcept;
 
     std::unique_ptr<IOPS> iops_;
@@ -217,6 +231,7 @@ private:
     SlotPool pool_;
     DeadlineQueue deadlines_;
     BufferPool buffers_;
+    SnappyValues snappy_;
     std::vector<Session*> dirty_;
     std::vector<Session*> interrupted_;
     Router router_;

@@ -4,9 +4,12 @@
 
 #include "bucket/core.hpp"
 #include "protocol/byte_order.hpp"
+#include "protocol/data_requests.hpp"
+#include "protocol/datatype.hpp"
 
 #include <algorithm>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 namespace chaise::detail {
@@ -53,6 +56,9 @@ template <class Request>
         if (router_.is_ring(line)) return submit_by_ring(slot, timeout, key, request);
         return submit_to_wait(line, slot, timeout, key, request);
     }
+    if constexpr (std::is_same_v<Request, protocol::StoreRequest>) {
+        if (request.value.size() >= snappy_.from()) return submit_compressed(line, slot, timeout, key, request);
+    }
     if (put_in_line(line, slot, timeout, key, request)) [[likely]]
         mark_dirty(static_cast<Session&>(line));
 }
@@ -68,6 +74,20 @@ void Core::submit_to_wait(Line& line, Slot& slot, const std::optional<Duration>&
     if (closed_) return reject(slot, errc::shutdown, key, "the bucket is closed");
     if (put_in_line(line, slot, timeout, key, request)) router_.joined(line);
     if (!dispatching_) clock_read_ = false;  // no turn need follow that would read it anew
+}
+
+template <class Request>
+void Core::submit_compressed(Line& line, Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
+                             Request request) {
+    Session& session = static_cast<Session&>(line);
+    if (session.granted(protocol::Feature::snappy)) {
+        if (const auto block = snappy_.deflate(request.value)) {
+            request.value = *block;
+            request.context.datatype |= protocol::datatype::snappy;
+        }
+    }
+    if (put_in_line(line, slot, timeout, key, request)) mark_dirty(session);
+    snappy_.trim();
 }
 
 /// False, and the operation rejected, if there is no room.
@@ -128,7 +148,8 @@ inline bool wanted(const Slot& slot) noexcept {
 
 /// The response that comes most often goes the short way.
 [[gnu::always_inline]] inline void Core::respond(Slot& slot, const protocol::Frame& frame, Buffer* buffer) {
-    if (slot.kind != OperationKind::get || frame.specific != 0 || frame.extras.size() < 4) [[unlikely]]
+    if (slot.kind != OperationKind::get || frame.specific != 0 || frame.extras.size() < 4 ||
+        (frame.datatype & protocol::datatype::snappy) != 0) [[unlikely]]
         return respond_otherwise(slot, frame, buffer);
     retire(slot);
     if (!wanted(slot)) return unowned(slot);

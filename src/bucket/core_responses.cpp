@@ -4,6 +4,9 @@
 #include "bucket/subdocument.hpp"
 #include "protocol/byte_order.hpp"
 #include "protocol/data_responses.hpp"
+#include "protocol/datatype.hpp"
+#include "protocol/frame_info.hpp"
+#include "protocol/snappy.hpp"
 #include "protocol/status.hpp"
 #include "protocol/subdocument_responses.hpp"
 
@@ -118,6 +121,18 @@ errc errc_of(OperationKind kind, Status status) noexcept {
 
 constexpr std::size_t most_statistics = 100'000;
 
+/// A document of the largest size, with what its attributes may take.
+constexpr std::size_t max_inflated_value = protocol::max_inflated_document + (std::size_t{1} << 20);
+
+/// As the server measured it, if it said so.
+std::optional<Duration> server_duration(const Frame& frame) {
+    if (frame.framing_extras.empty()) return std::nullopt;
+    const auto infos = protocol::decode_response_frame_infos(frame.framing_extras);
+    if (!infos || !infos->server_duration) return std::nullopt;
+    const double microseconds = protocol::decode_server_duration_us(*infos->server_duration);
+    return Duration(static_cast<std::int64_t>(microseconds * 1000));
+}
+
 }  // namespace
 
 OperationResult mutation_result(const Frame& frame, std::uint16_t vbucket) noexcept {
@@ -141,22 +156,29 @@ std::string_view Core::key_of(const Slot& slot) noexcept {
 
 Error Core::make_error(const Slot& slot, errc code, std::string message, bool may_have_happened,
                        std::optional<std::uint16_t> status, std::string_view server_text) {
+    ErrorContext context = make_context(slot, std::move(message), may_have_happened);
+    context.server_text = server_text;
+    context.status = status;
+    return Error(code, std::move(context));
+}
+
+ErrorContext Core::make_context(const Slot& slot, std::string message, bool may_have_happened) {
     ErrorContext context;
     context.message = std::move(message);
     context.operation =
         is_multi(slot.kind) ? std::string(name(OperationKind{slot.opcode})) + "_multi" : std::string(name(slot.kind));
     context.key = key_of(slot);
     if (slot.line) context.node = slot.line->name();
-    context.server_text = server_text;
     if (slot.block) context.opaque = slot.opaque;  // there is a request
-    context.status = status;
     context.time_spent = now() - slot.started;
     context.retries = slot.retries;
     context.may_have_happened = may_have_happened;
-    return Error(code, std::move(context));
+    return context;
 }
 
 void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
+    if ((frame.datatype & protocol::datatype::snappy) != 0) [[unlikely]]
+        return respond_inflated(slot, frame);
     if (frame.status() != Status::success) [[unlikely]] {
         const bool with_specs = slot.kind == OperationKind::lookup_in || slot.kind == OperationKind::mutate_in;
         if (with_specs && protocol::carries_subdoc_results(frame.status())) {
@@ -240,6 +262,25 @@ void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
     }
 }
 
+/// Whatever it is a response to.
+void Core::respond_inflated(Slot& slot, const Frame& frame) {
+    const bool success = frame.status() == Status::success;
+    const bool config = slot.kind == OperationKind::cluster_config || frame.status() == Status::not_my_vbucket;
+    const auto inflated = snappy_.inflate(frame.value, config ? protocol::max_inflated_config : max_inflated_value);
+    if (!inflated && success) {
+        Error error = make_error(slot, errc::decoding_failure, "the compressed value is broken", !slot.idempotent);
+        const bool heard = wanted(slot);
+        free_accumulator(slot);
+        retire(slot);
+        if (!heard) return unowned(slot);
+        return deliver_error(slot, error);
+    }
+    Frame plain = frame;
+    plain.datatype &= static_cast<std::uint8_t>(~protocol::datatype::snappy);
+    plain.value = inflated ? inflated->value : std::string_view();  // the status of an error says enough
+    respond(slot, plain, inflated ? inflated->buffer.get() : nullptr);
+}
+
 void Core::respond_to_stats(Slot& slot, const Frame& frame) {
     auto* stats = static_cast<StatsResult*>(slot.accumulator);
     const bool last = frame.key.empty() && frame.value.empty();
@@ -300,8 +341,11 @@ void Core::respond_with_error(Slot& slot, const Frame& frame) {
             message += " (" + entry->name + ": " + entry->description + ")";
         }
     }
-    Error error = make_error(slot, code, std::move(message), code == errc::durability_ambiguous, frame.specific,
-                             frame.value.substr(0, 1024));
+    ErrorContext context = make_context(slot, std::move(message), code == errc::durability_ambiguous);
+    context.status = frame.specific;
+    context.server_text = frame.value.substr(0, 1024);
+    context.server_duration = server_duration(frame);
+    Error error(code, std::move(context));
     free_accumulator(slot);
     retire(slot);
     deliver_error(slot, error);

@@ -110,7 +110,11 @@ Slot& start_entry(Core& core, PartSlots slots, const MultiCommon& common, const 
         case OperationKind::insert:
         case OperationKind::replace:
             return start_store(core, slots, kind, in.key, in.value,
-                               {.cas = in.cas, .expiry = in.expiry, .flags = in.flags, .timeout = common.timeout});
+                               {.cas = in.cas,
+                                .expiry = in.expiry,
+                                .flags = in.flags,
+                                .preserve_expiry = in.preserve_expiry,
+                                .timeout = common.timeout});
         case OperationKind::append:
         case OperationKind::prepend:
             return start_concat(core, slots, kind, in.key, in.value, {.cas = in.cas, .timeout = common.timeout});
@@ -125,9 +129,12 @@ Slot& start_entry(Core& core, PartSlots slots, const MultiCommon& common, const 
         case OperationKind::exists:
             return start_exists(core, slots, in.key, {.timeout = common.timeout});
         case OperationKind::counter:
-            return start_counter(
-                core, slots, in.key,
-                {.delta = in.delta, .initial = in.initial, .expiry = in.expiry, .timeout = common.timeout});
+            return start_counter(core, slots, in.key,
+                                 {.delta = in.delta,
+                                  .initial = in.initial,
+                                  .expiry = in.expiry,
+                                  .preserve_expiry = in.preserve_expiry,
+                                  .timeout = common.timeout});
         default:
             return start_get(core, slots, in.key, {.timeout = common.timeout, .quiet = common.quiet});
     }

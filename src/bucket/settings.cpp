@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <utility>
@@ -51,6 +52,28 @@ public:
         if (!text) return;
         const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
         if (error != std::errc{} || end != text->data() + text->size()) bad(name, *text, "a whole number");
+    }
+    void read(std::string_view name, double& value) {
+        const auto text = take(name);
+        if (!text) return;
+        const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+        if (error != std::errc{} || end != text->data() + text->size()) bad(name, *text, "a number");
+    }
+    void read(std::string_view name, Compression& value) {
+        const auto text = take(name);
+        if (!text) return;
+        constexpr auto names =
+            std::to_array<std::pair<std::string_view, Compression>>({{"on", Compression::on},
+                                                                     {"off", Compression::off},
+                                                                     {"inflate_only", Compression::inflate_only},
+                                                                     {"force", Compression::force}});
+        for (const auto& [known, meant] : names) {
+            if (*text == known) {
+                value = meant;
+                return;
+            }
+        }
+        bad(name, *text, "on, off, inflate_only or force");
     }
     /// Nothing is accepted and ignored.
     void finish() const {
@@ -134,6 +157,11 @@ void check_memcached(const Settings& s) {
         refuse(errc::invalid_argument, fmt::format("plain memcached has no buckets (\"{}\")", s.bucket));
     }
     if (s.network != "auto") refuse(errc::invalid_argument, "option network: plain memcached has no networks");
+    for (const std::string_view name : {"compression", "compression_min_size", "compression_min_ratio"}) {
+        if (s.connection.options.contains(name)) {
+            refuse(errc::invalid_argument, fmt::format("option {}: plain memcached has no compression", name));
+        }
+    }
 }
 
 /// By server rule (protocol.md 10).
@@ -162,6 +190,9 @@ void check_couchbase(const Settings& s) {
     if (s.network.empty()) refuse(errc::invalid_argument, "option network: \"\" is not auto, default or a name");
 }
 
+constexpr std::size_t least_compressed = 32;
+constexpr std::size_t most_compressed = std::size_t{20} << 20;
+
 void check(const Settings& s) {
     if (s.operation_timeout <= Duration{0}) refuse(errc::invalid_argument, "operation_timeout must be more than 0");
     if (s.connect_timeout <= Duration{0}) refuse(errc::invalid_argument, "connect_timeout must be more than 0");
@@ -172,6 +203,13 @@ void check(const Settings& s) {
     if (s.username.empty() && !s.password.empty()) refuse(errc::invalid_argument, "a password without a username");
     if (s.username.find('\0') != std::string::npos || s.password.find('\0') != std::string::npos) {
         refuse(errc::invalid_argument, "username and password cannot hold a NUL");
+    }
+    if (s.compression_min_size < least_compressed || s.compression_min_size > most_compressed) {
+        refuse(errc::invalid_argument,
+               fmt::format("compression_min_size must be from {} to {}", least_compressed, most_compressed));
+    }
+    if (!(s.compression_min_ratio > 0 && s.compression_min_ratio <= 1)) {
+        refuse(errc::invalid_argument, "compression_min_ratio must be more than 0 and at most 1");
     }
     switch (s.connection.scheme) {
         case Scheme::memcached:
@@ -200,6 +238,9 @@ Settings Settings::make(std::string_view connection_string, const BucketOptions&
     s.enable_flush = options.enable_flush;
     s.operation_timeout = std::min(options.operation_timeout, longest_timeout);
     s.connect_timeout = std::min(options.connect_timeout, longest_timeout);
+    s.compression = options.compression;
+    s.compression_min_size = options.compression_min_size;
+    s.compression_min_ratio = options.compression_min_ratio;
     s.max_queue_operations = options.max_queue_operations;
     s.max_queue_bytes = options.max_queue_bytes;
 
@@ -221,6 +262,9 @@ Settings Settings::make(std::string_view connection_string, const BucketOptions&
     reader.read("enable_flush", s.enable_flush);
     reader.read("operation_timeout", s.operation_timeout);
     reader.read("connect_timeout", s.connect_timeout);
+    reader.read("compression", s.compression);
+    reader.read("compression_min_size", s.compression_min_size);
+    reader.read("compression_min_ratio", s.compression_min_ratio);
     reader.read("max_queue_operations", s.max_queue_operations);
     reader.read("max_queue_bytes", s.max_queue_bytes);
     reader.finish();

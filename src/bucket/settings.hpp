@@ -26,6 +26,9 @@ struct Settings {
     bool enable_flush = false;
     Duration operation_timeout{};
     Duration connect_timeout{};
+    Compression compression = Compression::on;
+    std::size_t compression_min_size = 0;
+    double compression_min_ratio = 0;
     std::size_t max_queue_operations = 0;
     std::size_t max_queue_bytes = 0;
     // Of several memcached hosts.

@@ -5,6 +5,7 @@
 // operation.
 
 #include "bucket/core.hpp"
+#include "bucket/preserve_expiry.hpp"
 #include "bucket/settings.hpp"
 #include "protocol/requests.hpp"
 
@@ -120,7 +121,9 @@ template <class Slots>
                                                 const StoreOptions& options) {
     Slot& slot = slots.acquire(kind, opcode_of(kind));
     if (check_key(core, slot, key) && check_value(core, slot, key, value)) {
-        if (const auto wire = check_expiry(core, slot, key, options.expiry)) {
+        if (options.preserve_expiry) [[unlikely]] {
+            store_preserving(core, slot, kind, key, value, options);
+        } else if (const auto wire = check_expiry(core, slot, key, options.expiry)) {
             protocol::StoreRequest request{
                 .opcode = opcode_of(kind), .key = key, .value = value, .flags = options.flags, .expiry = *wire};
             request.context.cas = options.cas;
@@ -224,7 +227,9 @@ Slot& start_counter(Core& core, const Slots& slots, std::string_view key, const 
         core.reject(slot, errc::invalid_argument, key, "an expiry needs an initial value");
         return slot;
     }
-    if (const auto wire = check_expiry(core, slot, key, options.expiry)) {
+    if (options.preserve_expiry) {
+        count_preserving(core, slot, key, options);
+    } else if (const auto wire = check_expiry(core, slot, key, options.expiry)) {
         const auto delta = static_cast<std::uint64_t>(options.delta);
         protocol::CounterRequest request{.opcode = opcode,
                                          .key = key,

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 namespace chaise::detail {
@@ -27,7 +28,7 @@ constexpr std::string_view first_mechanism = "SCRAM-SHA512";
 
 /// What the engine knows how to handle (protocol.md 3.1).
 constexpr auto wanted_features = std::to_array<Feature>(
-    {Feature::tcp_nodelay, Feature::xerror, Feature::select_bucket, Feature::json, Feature::duplex,
+    {Feature::tcp_nodelay, Feature::xerror, Feature::select_bucket, Feature::snappy, Feature::json, Feature::duplex,
      Feature::clustermap_change_notification, Feature::tracing, Feature::alt_request, Feature::mutation_seqno,
      Feature::get_cluster_config_with_known_version, Feature::dedupe_nmvb_clustermap, Feature::xattr, Feature::vattr,
      Feature::preserve_ttl, Feature::subdoc_create_as_deleted, Feature::subdoc_document_macro_support,
@@ -89,16 +90,22 @@ void CouchbaseBootstrap::send(std::string& out, Opcode opcode, Request request) 
     protocol::encode(request, out.data() + at);
 }
 
+bool CouchbaseBootstrap::wants(Feature feature) const noexcept {
+    if (feature == Feature::unordered_execution) return !settings_.ordered;
+    if (feature == Feature::snappy) return settings_.compression != Compression::off;
+    return true;
+}
+
 CouchbaseBootstrap::Progress CouchbaseBootstrap::start(std::string& out) {
     std::string name = "{\"a\":";
     protocol::append_json_string(name, agent);
     name += ",\"i\":";
     protocol::append_json_string(name, connection_name_);
     name += '}';
-    const std::size_t count = wanted_features.size() - (settings_.ordered ? 1 : 0);
-    static_assert(wanted_features.back() == Feature::unordered_execution);
-    send(out, Opcode::hello,
-         protocol::HelloRequest{.agent = name, .features = std::span(wanted_features).first(count)});
+    std::vector<Feature> features;
+    std::copy_if(wanted_features.begin(), wanted_features.end(), std::back_inserter(features),
+                 [this](Feature feature) { return wants(feature); });
+    send(out, Opcode::hello, protocol::HelloRequest{.agent = name, .features = features});
     send(out, Opcode::get_error_map, protocol::GetErrorMapRequest{});
     send(out, Opcode::sasl_list_mechs, protocol::SaslListMechsRequest{});
     return begin_sasl(first_mechanism, out);
@@ -159,8 +166,11 @@ CouchbaseBootstrap::Progress CouchbaseBootstrap::on_hello(const protocol::Frame&
     if (!granted) return fail(errc::protocol_error, "the answer to HELLO is malformed");
     // What was not asked for is not granted: the engine could not handle it.
     for (const Feature feature : wanted_features) {
-        if (feature == Feature::unordered_execution && settings_.ordered) continue;
-        if (granted->contains(feature)) features_.insert(feature);
+        if (wants(feature) && granted->contains(feature)) features_.insert(feature);
+    }
+    if (settings_.compression == Compression::force && !features_.contains(Feature::snappy)) {
+        return fail(errc::feature_not_available,
+                    "the node does not grant compression (Snappy), which compression=force needs");
     }
     return Progress::more;
 }

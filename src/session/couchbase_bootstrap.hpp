@@ -77,6 +77,7 @@ private:
     Progress begin_sasl(std::string_view mechanism, std::string& out);
     void send_bucket(std::string& out);
 
+    [[nodiscard]] bool wants(protocol::Feature feature) const noexcept;
     Progress on_answer(const protocol::Frame& frame, std::string& out);
     Progress on_hello(const protocol::Frame& frame);
     Progress on_mechanisms(const protocol::Frame& frame, std::string& out);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string_view>
 
 namespace chaise::detail {
 
@@ -47,6 +48,15 @@ public:
     void remove(Slot& slot) noexcept {
         unlink(slot);
         buffer_.unpin(slot);
+    }
+    /// Of a request of which nothing was sent: other bytes in its place. False if there is no room.
+    [[nodiscard]] bool replace(Slot& slot, std::string_view request) {
+        SendBlock* const from = slot.block;
+        char* room = buffer_.reserve(slot, request.size());
+        if (!room) return false;
+        std::memcpy(room, request.data(), request.size());
+        buffer_.unpin(from);
+        return true;
     }
     /// The request goes to the end of another line (or of this one), to be sent from there. False if there is no room.
     [[nodiscard]] bool move(Slot& slot, Pipeline& to) {

@@ -126,6 +126,11 @@ void Session::become_ready() {
     ready_since_ = last_received_ = core_.now();
     last_failure_.clear();
     pipeline_.restart();
+    for (Slot* slot = pipeline_.first(); slot;) {
+        Slot* next = slot->next;
+        static_cast<void>(core_.adapt(*slot, *this));  // what was encoded for the connection before this
+        slot = next;
+    }
     core_.mark_dirty(*this);
     core_.router().session_ready(*this, config);
 }

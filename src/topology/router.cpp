@@ -392,6 +392,7 @@ Router::Route Router::route_of(const Slot& slot) noexcept {
 }
 
 void Router::move(Slot& slot, Route to) {
+    if (!core_.adapt(slot, to.line)) return;
     if (!slot.line->pipeline().move(slot, to.line.pipeline())) {
         Error error = core_.make_error(slot, errc::queue_full, "there is no room at the node it was to go to", false);
         slot.line->pipeline().remove(slot);

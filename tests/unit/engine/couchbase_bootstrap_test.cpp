@@ -209,16 +209,21 @@ TEST_CASE("HELLO asks for what the engine can handle", "[couchbase bootstrap]") 
         }
         return codes;
     };
-    const std::set<std::uint16_t> all = {0x03, 0x04, 0x06, 0x07, 0x08, 0x0b, 0x0c, 0x0d, 0x0e,
+    const std::set<std::uint16_t> all = {0x03, 0x04, 0x06, 0x07, 0x08, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e,
                                          0x0f, 0x10, 0x14, 0x15, 0x17, 0x18, 0x1d, 0x1e, 0x20};
     CHECK(asked(Talk()) == all);
     std::set<std::uint16_t> ordered = all;
     ordered.erase(0x0e);
     CHECK(asked(Talk(settings_for({.ordered = true}))) == ordered);
 
+    std::set<std::uint16_t> uncompressed = all;
+    uncompressed.erase(0x0a);
+    CHECK(asked(Talk(settings_for({.compression = Compression::off}))) == uncompressed);
+    CHECK(asked(Talk(settings_for({.compression = Compression::inflate_only}))) == all);
+
     // A server that grants more than was asked for does not change what the engine believes.
     for (const bool keep_order : {false, true}) {
-        Talk talk(settings_for({.ordered = keep_order}));
+        Talk talk(settings_for({.ordered = keep_order, .compression = Compression::off}));
         talk.granted =
             features({Feature::collections, Feature::snappy, Feature::unordered_execution, Feature::xerror}) +
             std::string("\x7f\x7f");
@@ -228,6 +233,15 @@ TEST_CASE("HELLO asks for what the engine can handle", "[couchbase bootstrap]") 
         CHECK(talk.bootstrap.features().contains(Feature::unordered_execution) == !keep_order);
         CHECK(talk.bootstrap.features().contains(Feature::xerror));
     }
+}
+
+TEST_CASE("compression=force does not work with a node that has none", "[couchbase bootstrap]") {
+    Talk without(settings_for({.compression = Compression::force}));
+    CHECK(without.run() == Progress::failed);
+    without.fails(errc::feature_not_available, "Snappy");
+    Talk with(settings_for({.compression = Compression::force}));
+    with.granted = features({Feature::snappy});
+    CHECK(with.run() == Progress::done);
 }
 
 TEST_CASE("nothing is granted, no error map, no list of mechanisms: it works all the same", "[couchbase bootstrap]") {

@@ -74,6 +74,7 @@ public:
         std::string value;
         std::uint32_t flags = 0;
         std::uint64_t cas = 0;
+        std::uint8_t datatype = 0;
     };
     enum class Speaks { couchbase, memcached, http, garbage };
     struct Node {
@@ -86,6 +87,7 @@ public:
         bool hold = false;                             ///< operations wait for answer(), not executed
         bool hold_config = false;                      ///< so do questions for the map, after the bootstrap
         Speaks speaks = Speaks::couchbase;
+        std::set<protocol::Feature> denied{};  ///< beside the cluster's
         std::map<std::string, Item> items;
         std::size_t bootstraps = 0;    ///< HELLOs
         std::size_t config_asked = 0;  ///< after the bootstrap
@@ -97,7 +99,8 @@ public:
         std::string node;
         std::uint16_t vbucket = 0;
         std::uint32_t opaque = 0;
-        std::string key, value, extras;
+        std::string key, value, extras, framing;
+        std::uint8_t datatype = 0;
         std::uint64_t cas = 0;
         std::shared_ptr<Link> link;
         std::uint64_t executed = 0;  ///< how often
@@ -270,6 +273,8 @@ private:
                      .key = std::string(frame.key),
                      .value = std::string(frame.value),
                      .extras = std::string(frame.extras),
+                     .framing = std::string(frame.framing_extras),
+                     .datatype = frame.datatype,
                      .cas = frame.cas,
                      .link = shared(link)};
             if (frame.opcode == Opcode::get_cluster_config) {
@@ -304,7 +309,7 @@ private:
                 ++node.bootstraps;
                 for (std::size_t i = 0; i + 1 < frame.value.size(); i += 2) {
                     const auto code = static_cast<protocol::Feature>(protocol::load_be16(frame.value.data() + i));
-                    if (!denied.contains(code)) value += frame.value.substr(i, 2);
+                    if (!denied.contains(code) && !node.denied.contains(code)) value += frame.value.substr(i, 2);
                 }
                 break;
             case Opcode::get_error_map:
@@ -401,7 +406,7 @@ private:
         const auto store = [&](std::string bytes, std::uint32_t flags) {
             ++one.executed;
             Item& item = node.items[one.key];
-            item = {std::move(bytes), flags, ++last_cas_};
+            item = {std::move(bytes), flags, ++last_cas_, one.datatype};
             return item.cas;
         };
         switch (one.opcode) {
@@ -410,6 +415,7 @@ private:
                 extras.assign(4, 0);
                 protocol::store_be32(extras.data(), found->second.flags);
                 value = found->second.value;
+                r.datatype = found->second.datatype;
                 return finish(Status::success, found->second.cas);
             case Opcode::set: {
                 const std::uint64_t cas = store(one.value, protocol::load_be32(one.extras.data()));

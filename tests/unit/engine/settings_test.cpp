@@ -134,6 +134,10 @@ TEST_CASE("schemes and shapes that are not built yet say so", "[settings]") {
     CHECK_THAT(refused_settings<ArgumentError>("memcached://a/b"), Catch::Contains("\"b\""));
     CHECK_THAT(refused_settings<ArgumentError>("memcached://a", {.bucket = "b"}), Catch::Contains("\"b\""));
     CHECK_THAT(refused_settings<ArgumentError>("memcached://a?network=external"), Catch::Contains("network"));
+    for (const std::string option : {"compression=on", "compression_min_size=64", "compression_min_ratio=0.5"}) {
+        CHECK_THAT(refused_settings<ArgumentError>("memcached://a?" + option),
+                   Catch::Contains(option.substr(0, option.find('='))));
+    }
 }
 
 TEST_CASE("what a Couchbase cluster needs to be told", "[settings]") {
@@ -164,6 +168,42 @@ TEST_CASE("what a Couchbase cluster needs to be told", "[settings]") {
     CHECK_THAT(refused_settings<ArgumentError>("couchbase://a", {.username = "me", .network = ""}),
                Catch::Contains("network"));
     CHECK_THAT(refused_settings<ArgumentError>("couchbase://a?ordered=maybe", me), Catch::Contains("ordered"));
+}
+
+TEST_CASE("compression: names and ranges", "[settings]") {
+    const BucketOptions me{.username = "me", .password = "secret"};
+    const auto usual = Settings::make("couchbase://a", me);
+    CHECK(usual.compression == Compression::on);
+    CHECK(usual.compression_min_size == 32);
+    CHECK(usual.compression_min_ratio == 0.83);
+    const std::vector<std::pair<std::string, Compression>> names = {{"on", Compression::on},
+                                                                    {"off", Compression::off},
+                                                                    {"inflate_only", Compression::inflate_only},
+                                                                    {"force", Compression::force}};
+    for (const auto& [name, meant] : names) {
+        CHECK(Settings::make("couchbase://a?compression=" + name, me).compression == meant);
+    }
+    const auto told = Settings::make("couchbase://a?compression_min_size=20971520&compression_min_ratio=1", me);
+    CHECK(told.compression_min_size == 20u << 20);
+    CHECK(told.compression_min_ratio == 1);
+
+    const std::vector<std::pair<std::string, std::string>> wrong = {
+        {"compression=maybe", "option compression: \"maybe\" is not on, off, inflate_only or force"},
+        {"compression_min_size=31", "compression_min_size must be from 32 to 20971520"},
+        {"compression_min_size=20971521", "compression_min_size must be from 32 to 20971520"},
+        {"compression_min_size=-1", "option compression_min_size: \"-1\" is not a whole number"},
+        {"compression_min_ratio=0", "compression_min_ratio must be more than 0 and at most 1"},
+        {"compression_min_ratio=1.01", "compression_min_ratio must be more than 0 and at most 1"},
+        {"compression_min_ratio=nan", "compression_min_ratio must be more than 0 and at most 1"},
+        {"compression_min_ratio=half", "option compression_min_ratio: \"half\" is not a number"},
+        {"compresion=on", "unknown option \"compresion\""},
+    };
+    for (const auto& [option, why] : wrong) {
+        CHECK_THAT(refused_settings<ArgumentError>("couchbase://a?" + option, me), Catch::Contains(why));
+    }
+    CHECK_THAT(refused_settings<ArgumentError>("couchbase://a",
+                                               {.username = "me", .password = "x", .compression_min_size = 1}),
+               Catch::Contains("compression_min_size"));
 }
 
 TEST_CASE("what the connection string sets wins over the options", "[settings]") {
