@@ -31,9 +31,10 @@ bool preserves_expiry(const protocol::Frame& request) noexcept {
 
 }  // namespace
 
-bool Core::lacks(std::string_view key, Feature feature) noexcept {
+bool Core::lacks(const Slot& slot, std::string_view key, Feature feature) noexcept {
     if (settings_.connection.scheme == Scheme::memcached) return true;
-    const Line& line = router_.route(key).line;
+    const Line* const detour = slot.collection->detour();
+    const Line& line = detour ? *detour : router_.route(key).line;
     return line.ready() && !static_cast<const Session&>(line).granted(feature);
 }
 

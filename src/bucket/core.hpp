@@ -115,7 +115,7 @@ public:
     /// False: it cannot be, and its operation has failed.
     [[nodiscard]] bool adapt(Slot& slot, const Line& to);
     /// It is known that the node which the key leads to does not grant this.
-    [[nodiscard]] bool lacks(std::string_view key, protocol::Feature feature) noexcept;
+    [[nodiscard]] bool lacks(const Slot& slot, std::string_view key, protocol::Feature feature) noexcept;
 
     // ---- what the awaitable layer asks ---------------------------------------------------------------------------
     void attached(Slot& slot) { enqueue(slot); }

@@ -278,7 +278,7 @@ void Core::respond_inflated(Slot& slot, const Frame& frame) {
     Frame plain = frame;
     plain.datatype &= static_cast<std::uint8_t>(~protocol::datatype::snappy);
     plain.value = inflated ? inflated->value : std::string_view();  // the status of an error says enough
-    respond(slot, plain, inflated ? inflated->buffer.get() : nullptr);
+    respond(slot, plain, inflated ? inflated->buffer : nullptr);
 }
 
 void Core::respond_to_stats(Slot& slot, const Frame& frame) {

@@ -43,13 +43,14 @@ std::optional<SnappyValues::Inflated> SnappyValues::inflate(std::string_view blo
     std::size_t size = 0;
     if (!snappy::GetUncompressedLength(block.data(), block.size(), &size) || size > limit) return std::nullopt;
     if (size > BufferPool::standard_capacity) {
-        BufferRef own(Buffer::make(size));
+        KeptBuffer own(Buffer::make(size));
         if (!snappy::RawUncompress(block.data(), block.size(), own->data())) return std::nullopt;
-        return Inflated{{own->data(), size}, std::move(own)};
+        Buffer* const buffer = own.get();
+        return Inflated{{buffer->data(), size}, buffer, std::move(own)};
     }
     if (block_ && used_ != 0 && block_->unique()) used_ = 0;  // nobody looks at what was inflated before
     if (!block_ || block_->capacity() - used_ < size) {
-        if (block_) pool_.put(std::exchange(block_, BufferRef()));
+        if (block_) pool_.put(std::move(block_));
         block_ = pool_.get();
         used_ = 0;
     }
@@ -61,7 +62,7 @@ std::optional<SnappyValues::Inflated> SnappyValues::inflate(std::string_view blo
         constexpr std::size_t line = 64;
         used_ = std::min((used_ + size + buffer_padding + line - 1) / line * line, block_->capacity());
     }
-    return Inflated{{value, size}, block_};
+    return Inflated{{value, size}, block_.get(), {}};
 }
 
 }  // namespace chaise::detail

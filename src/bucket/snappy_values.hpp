@@ -29,9 +29,10 @@ public:
 
     struct Inflated {
         std::string_view value;
-        BufferRef buffer;  ///< holds it; 64 bytes behind it may be read
+        Buffer* buffer;  ///< holds it, and may be lent; 64 bytes behind the value may be read
+        KeptBuffer own;  ///< the buffer, if it is for this value alone
     };
-    /// Nothing when the block is broken or announces more than `limit`, which is looked at before memory is taken.
+    /// Valid until the next call, unless lent. Nothing when the block is broken or announces more than `limit`, which is looked at before memory is taken.
     [[nodiscard]] std::optional<Inflated> inflate(std::string_view block, std::size_t limit);
 
     /// What no value reaches.
@@ -47,7 +48,7 @@ private:
     double ratio_;
     std::unique_ptr<char[]> room_;  ///< to compress into
     std::size_t room_size_ = 0;
-    BufferRef block_;  ///< to inflate into, value behind value
+    KeptBuffer block_;  ///< to inflate into, value behind value
     std::size_t used_ = 0;
 };
 

@@ -56,6 +56,7 @@ public:
         if (!room) return false;
         std::memcpy(room, request.data(), request.size());
         buffer_.unpin(from);
+        run_.block = nullptr;
         return true;
     }
     /// The request goes to the end of another line (or of this one), to be sent from there. False if there is no room.
