@@ -37,7 +37,7 @@ void submit_lookup(Core& core, Slot& slot, const std::optional<Duration>& timeou
 void submit_mutation(Core& core, Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
                      const PathCommand& command) {
     const auto expiry = check_expiry(core, slot, key, command.expiry);
-    if (!expiry) return;
+    if (!expiry || (command.preserve_expiry && !check_preserve_expiry(core, slot, key))) return;
     protocol::SubdocMutationRequest request{
         .opcode = command.opcode, .key = key, .path = command.path, .value = command.value};
     if (*expiry != 0) request.expiry = *expiry;
@@ -55,9 +55,7 @@ public:
     SetSearch(Core& core, Slot& whole, const ContainerCall& call)
         : Sequence(core, whole, call.key, call.options.timeout), value_(call.value) {}
 
-    void begin() {
-        start_get(core(), reading(), key(), {.timeout = time_left(), .quiet = false});
-    }
+    void begin() { start_get(core(), reading(), key(), {.timeout = time_left(), .quiet = false}); }
 
 protected:
     enum class Found { yes, no, failed };

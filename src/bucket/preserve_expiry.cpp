@@ -19,7 +19,8 @@ bool check_preserve_expiry(Core& core, Slot& slot, std::string_view key) {
         core.reject(slot, errc::feature_not_available, key, "plain memcached has no preserve_expiry");
         return false;
     }
-    if (core.lacks(slot, key, protocol::Feature::preserve_ttl) || core.lacks(slot, key, protocol::Feature::alt_request)) {
+    if (core.lacks(slot, key, protocol::Feature::preserve_ttl) ||
+        core.lacks(slot, key, protocol::Feature::alt_request)) {
         core.reject(slot, errc::feature_not_available, key, "the node does not grant preserve_expiry");
         return false;
     }

@@ -32,7 +32,8 @@ public:
         Buffer* buffer;  ///< holds it, and may be lent; 64 bytes behind the value may be read
         KeptBuffer own;  ///< the buffer, if it is for this value alone
     };
-    /// Valid until the next call, unless lent. Nothing when the block is broken or announces more than `limit`, which is looked at before memory is taken.
+    /// Valid until the next call, unless lent. Nothing when the block is broken or announces more than `limit`, which
+    /// is looked at before memory is taken.
     [[nodiscard]] std::optional<Inflated> inflate(std::string_view block, std::size_t limit);
 
     /// What no value reaches.

@@ -224,7 +224,7 @@ void start_mutate_in(Core& core, Slot& slot, std::string_view key, const MutateS
         return;
     }
     const auto expiry = check_expiry(core, slot, key, options.expiry);
-    if (!expiry) return;
+    if (!expiry || (options.preserve_expiry && !check_preserve_expiry(core, slot, key))) return;
     protocol::MultiMutationRequest request{
         .key = key, .specs = {wire.data(), n}, .doc_flags = flags_of(options), .user_flags = options.flags};
     if (*expiry != 0) request.expiry = *expiry;
