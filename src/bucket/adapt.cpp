@@ -34,7 +34,7 @@ bool preserves_expiry(const protocol::Frame& request) noexcept {
 bool Core::lacks(const Slot& slot, std::string_view key, Feature feature) noexcept {
     if (settings_.connection.scheme == Scheme::memcached) return true;
     const Line* const detour = slot.collection->detour();
-    const Line& line = detour ? *detour : router_.route(key).line;
+    const Line& line = !detour ? router_.route(key).line : router_.is_ring(*detour) ? router_.by_ring(key) : *detour;
     return line.ready() && !static_cast<const Session&>(line).granted(feature);
 }
 
