@@ -10,17 +10,19 @@
 #include <chaise/bucket_options.hpp>
 #include <chaise/collection.hpp>
 #include <chaise/detail/bucket_handle.hpp>
-#include <chaise/document_operations.hpp>
 #include <chaise/iops.hpp>
 #include <chaise/options.hpp>
 #include <chaise/result.hpp>
+#include <chaise/server_operations.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace chaise {
 
@@ -37,17 +39,17 @@ namespace chaise {
 /// moved from may only be destroyed or assigned to.
 ///
 /// The operations on documents are those of DocumentOperations (document_operations.hpp), the operations of many keys
-/// those of MultiOperations (multi_operations.hpp).
+/// those of MultiOperations (multi_operations.hpp), those on the copies of documents those of ReplicaOperations
+/// (replica_operations.hpp), those on nodes those of ServerOperations (server_operations.hpp) and of this class.
 template <class Face>
-class BasicBucket : public DocumentOperations<Face> {
-    using DocumentOperations<Face>::face_;
-    using DocumentOperations<Face>::handle_;
+class BasicBucket : public ServerOperations<Face> {
+    using ServerOperations<Face>::face_;
+    using ServerOperations<Face>::handle_;
 
 public:
     BasicBucket(Face face, std::unique_ptr<IOPS> iops, std::string_view connection_string,
                 const BucketOptions& options = {})
-        : DocumentOperations<Face>(std::move(face), detail::BucketHandle(std::move(iops), connection_string, options)) {
-    }
+        : ServerOperations<Face>(std::move(face), detail::BucketHandle(std::move(iops), connection_string, options)) {}
     BasicBucket(const BasicBucket&) = delete;
     BasicBucket(BasicBucket&&) noexcept = default;
     BasicBucket& operator=(const BasicBucket&) = delete;
@@ -74,7 +76,8 @@ public:
     /// document_not_found for a group that the server does not know.
     template <class... Extra>
     auto stats(std::string_view group = {}, StatsOptions options = {}, Extra&&... extra) {
-        return face_.wrap(handle_.stats(group, options), std::forward<Extra>(extra)...);
+        return face_.wrap(handle_.stats(std::vector<std::string>{std::string(group)}, options),
+                          std::forward<Extra>(extra)...);
     }
     template <detail::FaceArgument<StatsOptions> Extra>
     auto stats(std::string_view group, Extra&& extra) {

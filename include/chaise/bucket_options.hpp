@@ -48,6 +48,9 @@ struct BucketOptions {
     /// Which addresses of the nodes to use: "default" (those that the cluster itself uses), the name of another network
     /// ("external"), or "auto": the one that the address in the connection string belongs to (protocol.md 7.6).
     std::string_view network = "auto";
+    /// The group of nodes (zone, rack) that reads from replicas with a read preference are confined to, by its name in
+    /// the cluster; empty: none. Couchbase only.
+    std::string_view preferred_server_group{};
     /// Send the password in the clear (SASL PLAIN) if the server lists nothing better.
     bool allow_plain = false;
     /// Allow `flush`, which deletes everything on the server.

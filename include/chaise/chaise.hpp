@@ -8,12 +8,16 @@
 #include <chaise/async_result.hpp>
 #include <chaise/bucket_options.hpp>
 #include <chaise/collection.hpp>
+#include <chaise/diagnostics.hpp>
 #include <chaise/error.hpp>
 #include <chaise/expected.hpp>
 #include <chaise/iops.hpp>
+#include <chaise/meta.hpp>
 #include <chaise/multi.hpp>
 #include <chaise/multi_result.hpp>
+#include <chaise/observe.hpp>
 #include <chaise/options.hpp>
+#include <chaise/replica.hpp>
 #include <chaise/result.hpp>
 #include <chaise/spawn.hpp>
 #include <chaise/subdocument.hpp>

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace chaise::detail {
 
@@ -17,11 +18,38 @@ namespace {
 /// What a broadcast has so far.
 class Broadcast final : public Parts {
 public:
-    explicit Broadcast(std::string_view of) : group(of) {}
+    explicit Broadcast(std::vector<std::string> groups) : groups_(std::move(groups)) {}
+
+    void start(Core& core, Slot& whole, Duration left) override {
+        // Statistics of those that are there; a flush that left out one that will be back would be none.
+        for (Line* node : core.router().nodes(whole.kind == OperationKind::flush)) {
+            for (const std::string& group : groups_) {
+                Slot& part = core.add_part(whole, whole.kind, static_cast<protocol::Opcode>(whole.opcode));
+                part.idempotent = whole.kind != OperationKind::flush;
+                part.copy = this_node;
+                submit(core, part, {*node, 0}, left, group);
+            }
+        }
+    }
+    static void submit(Core& core, Slot& slot, const Router::Route& to, const std::optional<Duration>& timeout,
+                       std::string_view group) {
+        if (slot.kind == OperationKind::stats) {
+            protocol::StatRequest request{};
+            request.group = group;
+            core.submit_by(to, slot, timeout, {}, request);
+        } else if (slot.kind == OperationKind::flush) {
+            protocol::FlushRequest request{};
+            core.submit_by(to, slot, timeout, {}, request);
+        } else {
+            protocol::VersionRequest request{};
+            core.submit_by(to, slot, timeout, {}, request);
+        }
+    }
 
     void done(std::size_t, OperationKind kind, void* result, Error* error) override {
         if (error) {
-            if (!error_) error_ = std::move(*error);
+            // A node that leaves the cluster meanwhile is no node to be asked.
+            if (!error_ && error->code() != errc::request_canceled) error_ = std::move(*error);
         } else if (kind == OperationKind::stats) {
             stats_.merge(std::move(*static_cast<StatsResult*>(result)));
         } else if (kind == OperationKind::version) {
@@ -41,9 +69,8 @@ public:
         }
     }
 
-    const std::string group;  ///< of statistics
-
 private:
+    const std::vector<std::string> groups_;  ///< of statistics
     StatsResult stats_;
     VersionResult versions_;
     std::optional<Error> error_;  ///< the first
@@ -51,44 +78,11 @@ private:
 
 }  // namespace
 
-void Core::submit_to_all(Slot& slot, std::optional<Duration> timeout, std::string_view group) {
-    const bool plain = settings_.connection.scheme == Scheme::memcached;
-    if (plain && !router_.has_ring()) return submit_part(slot, router_.any(), timeout, group);
-    if (closed_) return reject(slot, errc::shutdown, {}, "the bucket is closed");
-    adopt(slot, std::make_unique<Broadcast>(group));
-    add_deadline(slot, timeout);
-    connecting_.push_back(&slot);
-    if (plain || router_.opened()) {
-        request_turn();  // not in this call: parts may fail at once
-        broadcasts_due_ = true;
+void Core::submit_to_all(Slot& slot, std::optional<Duration> timeout, std::vector<std::string> groups) {
+    if (settings_.connection.scheme == Scheme::memcached && !router_.has_ring() && groups.size() == 1) {
+        return Broadcast::submit(*this, slot, {router_.any(), 0}, timeout, groups.front());
     }
-}
-
-void Core::submit_part(Slot& slot, Line& line, std::optional<Duration> timeout, std::string_view group) {
-    if (slot.kind == OperationKind::stats) {
-        protocol::StatRequest request{};
-        request.group = group;
-        submit_to(line, slot, timeout, {}, request);
-    } else if (slot.kind == OperationKind::flush) {
-        protocol::FlushRequest request{};
-        submit_to(line, slot, timeout, {}, request);
-    } else {
-        protocol::VersionRequest request{};
-        submit_to(line, slot, timeout, {}, request);
-    }
-}
-
-void Core::start_broadcast(Slot& slot) {
-    const auto& broadcast = *static_cast<Broadcast*>(static_cast<Parts*>(slot.accumulator));
-    const Duration left = slot.deadline - now();
-    deadlines_.remove(slot);
-    // Statistics of those that are there; a flush that left out one that will be back would be none.
-    for (Line* node : router_.nodes(slot.kind == OperationKind::flush)) {
-        Slot& part = add_part(slot, slot.kind, static_cast<protocol::Opcode>(slot.opcode));
-        part.idempotent = slot.kind != OperationKind::flush;
-        submit_part(part, *node, left, broadcast.group);
-    }
-    finish_part(slot);
+    submit_when_open(slot, std::make_unique<Broadcast>(std::move(groups)), timeout);
 }
 
 }  // namespace chaise::detail

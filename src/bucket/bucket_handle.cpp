@@ -129,21 +129,10 @@ Slot& BucketHandle::container(const ContainerCall& call) {
     return slot;
 }
 
-AsyncResult<StatsResult> BucketHandle::stats(std::string_view group, const StatsOptions& options) {
-    Slot& slot = core_->acquire(nullptr, OperationKind::stats, Opcode::stat);
-    slot.idempotent = true;
-    if (group.size() > protocol::max_key_size) {
-        core_->reject(slot, errc::invalid_argument, {}, "the name of the group of statistics is too long");
-    } else {
-        core_->submit_to_all(slot, options.timeout, group);
-    }
-    return AsyncResult<StatsResult>(&slot);
-}
-
 AsyncResult<VersionResult> BucketHandle::version(const ServerOptions& options) {
     Slot& slot = core_->acquire(nullptr, OperationKind::version, Opcode::version);
     slot.idempotent = true;
-    core_->submit_to_all(slot, options.timeout, {});
+    core_->submit_to_all(slot, options.timeout, {std::string()});
     return AsyncResult<VersionResult>(&slot);
 }
 
@@ -159,7 +148,7 @@ AsyncResult<OperationResult> BucketHandle::server(OperationKind kind, const Serv
         core_->reject(slot, errc::unsupported_operation, {},
                       "a Couchbase bucket is flushed over its management port, which is not built yet");
     } else if (core_->settings().enable_flush) {
-        core_->submit_to_all(slot, options.timeout, {});
+        core_->submit_to_all(slot, options.timeout, {std::string()});
     } else {
         core_->reject(slot, errc::unsupported_operation, {}, "flush deletes everything; set enable_flush to allow it");
     }

@@ -1,7 +1,11 @@
 #include "bucket/core.hpp"
 #include "bucket/parts.hpp"
 
+#include <chaise/diagnostics.hpp>
+#include <chaise/meta.hpp>
 #include <chaise/multi_result.hpp>
+#include <chaise/observe.hpp>
+#include <chaise/replica.hpp>
 #include <chaise/subdocument.hpp>
 
 #include <algorithm>
@@ -47,6 +51,7 @@ void with_result_type(OperationKind kind, F&& f) {
         case OperationKind::set_contains:
             return f(std::type_identity<ExistsResult>{});
         case OperationKind::stats:
+        case OperationKind::key_stats:
             return f(std::type_identity<StatsResult>{});
         case OperationKind::version:
             return f(std::type_identity<VersionResult>{});
@@ -56,6 +61,24 @@ void with_result_type(OperationKind kind, F&& f) {
             return f(std::type_identity<MultiResult<OperationResult>>{});
         case OperationKind::multi_exists:
             return f(std::type_identity<MultiResult<ExistsResult>>{});
+        case OperationKind::get_replica:
+            return f(std::type_identity<ReplicaResult>{});
+        case OperationKind::get_all_replicas:
+            return f(std::type_identity<AllReplicasResult>{});
+        case OperationKind::observe:
+            return f(std::type_identity<ObserveResult>{});
+        case OperationKind::get_meta:
+            return f(std::type_identity<MetaResult>{});
+        case OperationKind::random_key:
+            return f(std::type_identity<RandomKeyResult>{});
+        case OperationKind::ping:
+            return f(std::type_identity<PingResult>{});
+        case OperationKind::multi_replica:
+            return f(std::type_identity<MultiResult<ReplicaResult>>{});
+        case OperationKind::multi_observe:
+            return f(std::type_identity<MultiResult<ObserveResult>>{});
+        case OperationKind::multi_stats:
+            return f(std::type_identity<MultiResult<StatsResult>>{});
         default:
             return f(std::type_identity<OperationResult>{});
     }
@@ -201,7 +224,7 @@ void Core::on_turn() {
     if (std::exchange(starting_, false) && !closed_) [[unlikely]] {
         router_.start();
     }
-    if (std::exchange(broadcasts_due_, false)) start_broadcasts();
+    if (std::exchange(parts_due_, false)) start_all_parts();
     // What is queued from here on waits for the turn after this one.
     Slot* slot = std::exchange(queue_head_, nullptr);
     queue_tail_ = nullptr;
@@ -358,7 +381,9 @@ void Core::fail_all(Line& line, errc code, const std::string& message) {
     }
 }
 
-void Core::start_again(Slot& slot) noexcept { ++slot.retries; }
+void Core::start_again(Slot& slot) noexcept {
+    if (slot.retries != 0xffff) ++slot.retries;
+}
 
 void Core::connecting_done() {
     // Next turn, so that a consumer may do what it likes.
@@ -369,11 +394,11 @@ void Core::connecting_done() {
         return true;
     });
     if (connecting_.empty()) return;
-    broadcasts_due_ = true;
+    parts_due_ = true;
     request_turn();
 }
 
-void Core::start_broadcasts() {
+void Core::start_all_parts() {
     std::vector<Slot*> due = std::exchange(connecting_, {});
     for (Slot* slot : due) {  // several memcached hosts are asked though connect() still waits for one of them
         if (slot->kind == OperationKind::connect) connecting_.push_back(slot);
@@ -381,7 +406,7 @@ void Core::start_broadcasts() {
     std::erase_if(due, [](Slot* slot) { return slot->kind == OperationKind::connect; });
     for (Slot* slot : due) {
         try {
-            start_broadcast(*slot);
+            start_parts(*slot);
         } catch (...) {
             caught(std::current_exception());
         }

@@ -62,11 +62,17 @@ public:
     /// Encodes the request into the line that its key, in the slot's collection, leads to.
     template <class Request>
     void submit(Slot& slot, const std::optional<Duration>& timeout, std::string_view key, Request& request);
+    /// Into the line that the route names. The vbucket is in the request already, and its copy in the slot.
+    template <class Request>
+    void submit_by(const Router::Route& route, Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
+                   Request& request);
     /// A request without a key, to any node.
     template <class Request>
     void submit_anywhere(Slot& slot, const std::optional<Duration>& timeout, Request& request);
     /// Statistics or versions, of every node.
-    void submit_to_all(Slot& slot, std::optional<Duration> timeout, std::string_view group);
+    void submit_to_all(Slot& slot, std::optional<Duration> timeout, std::vector<std::string> groups);
+    /// An operation that consists of parts, which begin as soon as it is known whom to ask.
+    void submit_when_open(Slot& whole, std::unique_ptr<Parts> parts, std::optional<Duration> timeout);
     /// The router's own question for the cluster map.
     void ask_for_config(Session& session, const std::optional<protocol::ConfigRevision>& known);
     /// Waits for connect() to have an outcome.
@@ -93,10 +99,15 @@ public:
     void respond(Slot& slot, const protocol::Frame& frame, Buffer* buffer);
     /// Out of pipeline and deadlines, and to the consumer on the next turn; if nobody waits, it is just gone.
     void fail_later(Slot& slot, Error error);
-    /// The key of its request; empty if there is none.
+    /// The key of its request; empty if there is none, or several.
     [[nodiscard]] static std::string_view key_of(const Slot& slot) noexcept;
+    /// Its request says another vbucket from now on.
+    static void set_vbucket(Slot& slot, std::uint16_t vbucket) noexcept;
     [[nodiscard]] Error make_error(const Slot& slot, errc code, std::string message, bool may_have_happened,
                                    std::optional<std::uint16_t> status = {}, std::string_view server_text = {});
+    /// Of an operation whose parts are done: about the key; `like`: a part's error, whose circumstances it takes over.
+    [[nodiscard]] Error make_error_of_whole(const Slot& whole, errc code, std::string message, std::string_view key,
+                                            const Error& like = Error());
     /// Gives the operation's result to its consumer, now.
     template <class T>
     void deliver(Slot& slot, T& result);
@@ -175,12 +186,12 @@ private:
     void flush();
     [[nodiscard]] bool several_write() const noexcept;
     void on_turn();
-    void submit_part(Slot& slot, Line& line, std::optional<Duration> timeout, std::string_view group);
-    void start_broadcast(Slot& slot);
-    void start_broadcasts();
+    void start_parts(Slot& whole);
+    void start_all_parts();
     [[nodiscard]] static std::unique_ptr<Parts> release_parts(Slot& whole) noexcept;
     /// Nobody waits for the whole any more.
     void give_up_parts(Slot& whole) noexcept;
+    void give_up(Parts& parts) noexcept;
     void cancel_whole(Slot& whole);
     void on_deadline();
     void expire(Slot& slot);
@@ -235,7 +246,7 @@ private:
     std::vector<Session*> dirty_;
     std::vector<Session*> interrupted_;
     Router router_;
-    std::vector<Slot*> connecting_;  ///< connect()s and broadcasts that wait for the cluster to be opened
+    std::vector<Slot*> connecting_;  ///< connect()s and wholes that wait for the cluster to be opened
     std::unique_ptr<TimerEvent> turn_;
     std::unique_ptr<TimerEvent> deadline_timer_;
     Slot* queue_head_ = nullptr;
@@ -248,7 +259,7 @@ private:
     bool turn_requested_ = false;
     bool turning_ = false;  ///< the dispatch is the turn that was asked for
     bool starting_ = false;
-    bool broadcasts_due_ = false;
+    bool parts_due_ = false;
     bool closed_ = false;
     bool loop_gone_ = false;
     std::exception_ptr exception_;

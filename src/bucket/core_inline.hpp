@@ -30,6 +30,8 @@ namespace chaise::detail {
     slot.idempotent = false;
     slot.deadline_lane = 0;
     slot.retries = 0;
+    slot.copy = 0;
+    slot.spare = 0;
     slot.started = now();
     return slot;
 }
@@ -41,6 +43,12 @@ template <class Request>
     if (Line* const detour = slot.collection->detour()) return submit_to(*detour, slot, timeout, key, request);
     const Router::Route route = router_.by_map(key);
     request.context.vbucket = route.vbucket;
+    submit_to(route.line, slot, timeout, key, request);
+}
+
+template <class Request>
+void Core::submit_by(const Router::Route& route, Slot& slot, const std::optional<Duration>& timeout,
+                     std::string_view key, Request& request) {
     submit_to(route.line, slot, timeout, key, request);
 }
 

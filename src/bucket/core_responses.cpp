@@ -1,7 +1,9 @@
 // What the server's answers become.
 
 #include "bucket/core.hpp"
+#include "bucket/parts.hpp"
 #include "bucket/subdocument.hpp"
+#include "durability/observe_round.hpp"
 #include "protocol/byte_order.hpp"
 #include "protocol/data_responses.hpp"
 #include "protocol/datatype.hpp"
@@ -9,6 +11,8 @@
 #include "protocol/snappy.hpp"
 #include "protocol/status.hpp"
 #include "protocol/subdocument_responses.hpp"
+
+#include <chaise/meta.hpp>
 
 #include <charconv>
 #include <string>
@@ -101,6 +105,25 @@ std::string_view name(OperationKind kind) noexcept {
             return "close";
         case OperationKind::cluster_config:
             return "cluster_config";
+        case OperationKind::get_replica:
+        case OperationKind::replica_read:
+            return "get_replica";
+        case OperationKind::get_all_replicas:
+            return "get_all_replicas";
+        case OperationKind::observe:
+        case OperationKind::observe_some:
+            return "observe";
+        case OperationKind::get_meta:
+            return "get_meta";
+        case OperationKind::key_stats:
+            return "key_stats";
+        case OperationKind::random_key:
+            return "random_key";
+        case OperationKind::ping:
+            return "ping";
+        case OperationKind::multi_replica:
+        case OperationKind::multi_observe:
+        case OperationKind::multi_stats:
         case OperationKind::multi_value:
         case OperationKind::multi_operation:
         case OperationKind::multi_exists:
@@ -117,6 +140,13 @@ errc errc_of(OperationKind kind, Status status) noexcept {
         return errc::document_not_found;
     }
     return errc_of_status(static_cast<std::uint16_t>(status));
+}
+
+/// Of "key KEY VBUCKET".
+std::string_view key_of_group(std::string_view group) noexcept {
+    constexpr std::string_view head = "key ";
+    const std::size_t end = group.rfind(' ');
+    return end > head.size() && end != std::string_view::npos ? group.substr(head.size(), end - head.size()) : group;
 }
 
 constexpr std::size_t most_statistics = 100'000;
@@ -151,7 +181,36 @@ Frame request_of(const Slot& slot) noexcept {
 }
 
 std::string_view Core::key_of(const Slot& slot) noexcept {
-    return slot.block ? request_of(slot).key : std::string_view();
+    if ((slot.owners & owned_by_parts) != 0) return static_cast<const Parts*>(slot.accumulator)->about();
+    if (!slot.block) return {};
+    const Frame request = request_of(slot);
+    if (slot.kind == OperationKind::observe_some) return the_observed_key(request.value);
+    if (slot.kind == OperationKind::key_stats) return key_of_group(request.key);
+    return request.key;
+}
+
+void Core::set_vbucket(Slot& slot, std::uint16_t vbucket) noexcept {
+    char* const request = slot.block->data() + slot.offset;
+    if (slot.kind == OperationKind::observe_some) {
+        protocol::store_be16(request + protocol::header_size, vbucket);
+    } else if (slot.kind != OperationKind::key_stats) {  // there it is in the text
+        protocol::store_be16(request + 6, vbucket);
+    }
+}
+
+Error Core::make_error_of_whole(const Slot& whole, errc code, std::string message, std::string_view key,
+                                const Error& like) {
+    ErrorContext context = make_error(whole, code, std::move(message), false).context();
+    context.key = key;
+    if (like) {
+        const ErrorContext& part = like.context();
+        context.node = part.node;
+        context.status = part.status;
+        context.server_text = part.server_text;
+        context.opaque = part.opaque;
+        context.retries = part.retries;
+    }
+    return Error(code, std::move(context));
 }
 
 Error Core::make_error(const Slot& slot, errc code, std::string message, bool may_have_happened,
@@ -189,7 +248,8 @@ void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
     switch (slot.kind) {
         case OperationKind::get:
         case OperationKind::get_and_touch:
-        case OperationKind::lock: {
+        case OperationKind::lock:
+        case OperationKind::replica_read: {
             if (frame.extras.size() < 4) return respond_with_malformed(slot, frame);
             retire(slot);
             if (!wanted(slot)) return unowned(slot);
@@ -236,7 +296,36 @@ void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
             SizeResult result(size, frame.cas);
             return deliver(slot, result);
         }
+        case OperationKind::get_meta: {
+            const auto meta = protocol::decode_get_meta(frame);
+            if (!meta) return respond_with_malformed(slot, frame);
+            retire(slot);
+            if (!wanted(slot)) return unowned(slot);
+            MetaResult result(meta->cas, meta->deleted, meta->flags, meta->expiry, meta->seqno, meta->datatype);
+            return deliver(slot, result);
+        }
+        case OperationKind::observe_some: {
+            retire(slot);
+            if (!wanted(slot)) return unowned(slot);
+            std::string_view copies = frame.value;
+            return deliver(slot, copies);
+        }
+        case OperationKind::random_key: {
+            const auto document = protocol::decode_random_key(frame);
+            if (!document) return respond_with_malformed(slot, frame);
+            std::string_view key = document->key;
+            if (static_cast<Session&>(*slot.line).granted(protocol::Feature::collections)) {
+                const auto split = protocol::split_collection_key(key);
+                if (!split) return respond_with_malformed(slot, frame);
+                key = split->key;
+            }
+            retire(slot);
+            if (!wanted(slot)) return unowned(slot);
+            RandomKeyResult result(key, document->value, document->flags, document->datatype, frame.cas);
+            return deliver(slot, result);
+        }
         case OperationKind::stats:
+        case OperationKind::key_stats:
             return respond_to_stats(slot, frame);
         case OperationKind::version: {
             VersionResult result;
@@ -300,7 +389,8 @@ void Core::respond_to_stats(Slot& slot, const Frame& frame) {
 
 void Core::respond_with_error(Slot& slot, const Frame& frame) {
     if (frame.status() == Status::not_my_vbucket && wanted(slot) && settings_.connection.scheme != Scheme::memcached) {
-        return router_.not_mine(slot, frame);
+        if (slot.copy != this_node) return router_.not_mine(slot, frame);
+        router_.learn(slot, frame);
     }
     errc code = errc_of(slot.kind, frame.status());
     if (code == errc::cas_mismatch && slot.kind == OperationKind::mutate_in && inserts_document(request_of(slot))) {
@@ -329,6 +419,10 @@ void Core::respond_with_error(Slot& slot, const Frame& frame) {
         }
         if (slot.kind == OperationKind::remove) {
             OperationResult result(code, 0);
+            return deliver(slot, result);
+        }
+        if (slot.kind == OperationKind::get_meta) {
+            MetaResult result(code);
             return deliver(slot, result);
         }
         ValueResult result(code);

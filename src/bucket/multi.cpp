@@ -1,8 +1,11 @@
 // Multi operations: a part for each entry.
 
 #include "bucket/core.hpp"
+#include "bucket/entries.hpp"
 #include "bucket/part_slots.hpp"
 #include "bucket/parts.hpp"
+#include "bucket/replica_read.hpp"
+#include "bucket/server_reads.hpp"
 #include "bucket/start.hpp"
 
 #include <chaise/detail/multi_call.hpp>
@@ -20,13 +23,6 @@ public:
 };
 
 namespace {
-
-/// An entry's error, as the whole's.
-Error multi_error(const Error& of_entry) {
-    ErrorContext context = of_entry.context();
-    context.operation += "_multi";
-    return Error(of_entry.code(), std::move(context));
-}
 
 MultiParts& parts_of(Slot& whole) noexcept { return static_cast<MultiParts&>(*static_cast<Parts*>(whole.accumulator)); }
 
@@ -49,26 +45,8 @@ public:
             if (entry->success()) ++data_->succeeded;
         }
     }
-    void finish(Core& core, Slot& whole) override {
-        if (data_->failed == 0) {
-            MultiResult<T> result(std::move(data_));
-            return core.deliver(whole, result);
-        }
-        for (auto& entry : data_->entries) {  // in the caller's order
-            if (entry.result) continue;
-            Error error = attach_to(multi_error(entry.result.error()));
-            return core.deliver_error(whole, error);
-        }
-    }
-    Error attach_to(Error error) override {
-        ErrorContext context = error.context();
-        if (data_->entries.size() > 1) {
-            context.message += (context.message.empty() ? "" : "; ") + std::to_string(data_->failed) + " of " +
-                               std::to_string(data_->entries.size()) + " entries failed";
-        }
-        context.all_results = data_;
-        return Error(error.code(), std::move(context));
-    }
+    void finish(Core& core, Slot& whole) override { deliver_entries(core, whole, data_); }
+    Error attach_to(Error error) override { return with_entries(error, data_); }
 
 private:
     std::shared_ptr<MultiData<T>> data_;
@@ -83,6 +61,10 @@ OperationKind kind_of_whole(OperationKind entry) noexcept {
             return OperationKind::multi_value;
         case OperationKind::exists:
             return OperationKind::multi_exists;
+        case OperationKind::get_replica:
+            return OperationKind::multi_replica;
+        case OperationKind::key_stats:
+            return OperationKind::multi_stats;
         default:
             return OperationKind::multi_operation;
     }
@@ -94,6 +76,10 @@ std::unique_ptr<Parts> make_parts(OperationKind whole, std::size_t expected) {
             return std::make_unique<PartsOf<ValueResult>>(expected);
         case OperationKind::multi_exists:
             return std::make_unique<PartsOf<ExistsResult>>(expected);
+        case OperationKind::multi_replica:
+            return std::make_unique<PartsOf<ReplicaResult>>(expected);
+        case OperationKind::multi_stats:
+            return std::make_unique<PartsOf<StatsResult>>(expected);
         default:
             return std::make_unique<PartsOf<OperationResult>>(expected);
     }
@@ -128,6 +114,14 @@ Slot& start_entry(Core& core, PartSlots slots, const MultiCommon& common, const 
             return start_unlock(core, slots, in.key, in.cas, {.timeout = common.timeout});
         case OperationKind::exists:
             return start_exists(core, slots, in.key, {.timeout = common.timeout});
+        case OperationKind::get_replica:
+            return start_get_replica(core, slots, in.key,
+                                     {.index = common.replica,
+                                      .read_preference = common.read_preference,
+                                      .timeout = common.timeout,
+                                      .quiet = common.quiet});
+        case OperationKind::key_stats:
+            return start_key_stats(core, slots, in.key, {.timeout = common.timeout});
         case OperationKind::counter:
             return start_counter(core, slots, in.key,
                                  {.delta = in.delta,

@@ -51,8 +51,10 @@ Slot& Core::add_part(Slot& whole, OperationKind kind, protocol::Opcode opcode) {
 }
 
 void Core::finish_part(Slot& whole) {
-    if (--parts_of(whole).left_ != 0) return;
+    Parts& all = parts_of(whole);
+    if (--all.left_ != 0 && !all.enough_) return;
     const std::unique_ptr<Parts> parts = release_parts(whole);
+    give_up(*parts);
     assert(wanted(whole));  // else its parts would have been given up
     parts->finish(*this, whole);
 }
@@ -62,9 +64,10 @@ std::unique_ptr<Parts> Core::release_parts(Slot& whole) noexcept {
     return std::unique_ptr<Parts>(static_cast<Parts*>(std::exchange(whole.accumulator, nullptr)));
 }
 
-void Core::give_up_parts(Slot& whole) noexcept {
-    const std::unique_ptr<Parts> parts = release_parts(whole);
-    for (Slot* part : parts->slots_) {
+void Core::give_up_parts(Slot& whole) noexcept { give_up(*release_parts(whole)); }
+
+void Core::give_up(Parts& parts) noexcept {
+    for (Slot* part : parts.slots_) {
         if (!part) continue;
         abandon_slot(*part);
         unowned(*part);
@@ -84,6 +87,33 @@ void Core::cancel_whole(Slot& whole) {
         parts.done(n, part->kind, nullptr, &error);
     }
     fail_later(whole, parts.attach_to(make_error(whole, errc::cancelled, "cancelled by the caller", any_sent)));
+}
+
+void Core::submit_when_open(Slot& whole, std::unique_ptr<Parts> parts, std::optional<Duration> timeout) {
+    if (closed_) return reject(whole, errc::shutdown, parts->about(), "the bucket is closed");
+    adopt(whole, std::move(parts));
+    add_deadline(whole, timeout);
+    connecting_.push_back(&whole);
+    // Memcached hosts are known without being asked.
+    if (router_.opened() || settings_.connection.scheme == Scheme::memcached) {
+        request_turn();  // not in this call: parts may fail at once
+        parts_due_ = true;
+    } else if (!dispatching_) {
+        clock_read_ = false;  // no turn need follow that would read it anew
+    }
+}
+
+void Core::start_parts(Slot& whole) {
+    const Duration left = whole.deadline - now();
+    deadlines_.remove(whole);  // the parts have theirs
+    if (parts_of(whole).needs_vbuckets() && router_.has_ring()) {
+        const std::unique_ptr<Parts> parts = release_parts(whole);
+        Error error = make_error_of_whole(whole, errc::unsupported_operation,
+                                          "memcached buckets have no vbuckets, and no replicas", parts->about());
+        return deliver_error(whole, error);
+    }
+    parts_of(whole).start(*this, whole, left);
+    finish_part(whole);
 }
 
 void Core::take_back(Slot& whole) noexcept {

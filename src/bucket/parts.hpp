@@ -17,7 +17,16 @@ public:
     Parts& operator=(const Parts&) = delete;
     virtual ~Parts() = default;
 
-    /// The outcome of the part that was added as the n-th; one of `result` and `error` is set.
+    /// Of an operation that begins when it is known whom to ask: adds the parts.
+    virtual void start(Core& core, Slot& whole, Duration left) {
+        static_cast<void>(core), static_cast<void>(whole), static_cast<void>(left);
+    }
+    /// It cannot be done where keys are on a ring.
+    [[nodiscard]] virtual bool needs_vbuckets() const noexcept { return false; }
+    /// Which key the operation is about, if it is one.
+    [[nodiscard]] virtual std::string_view about() const noexcept { return {}; }
+    /// The outcome of the part that was added as the n-th; one of `result` and `error` is set. May add others, unless
+    /// the error is `errc::cancelled`.
     virtual void done(std::size_t n, OperationKind kind, void* result, Error* error) = 0;
     /// All parts are done: the whole's outcome is delivered.
     virtual void finish(Core& core, Slot& whole) = 0;
@@ -25,10 +34,15 @@ public:
     [[nodiscard]] virtual Error attach_to(Error error) { return error; }
     [[nodiscard]] bool empty() const noexcept { return slots_.empty(); }
 
+protected:
+    /// The parts that are left are not needed any more; to be said in done().
+    void enough() noexcept { enough_ = true; }
+
 private:
     friend class Core;
     std::vector<Slot*> slots_;  ///< null: done
     std::size_t left_ = 1;      ///< who adds the parts counts for one
+    bool enough_ = false;
 };
 
 }  // namespace chaise::detail

@@ -162,6 +162,9 @@ void check_memcached(const Settings& s) {
             refuse(errc::invalid_argument, fmt::format("option {}: plain memcached has no compression", name));
         }
     }
+    if (!s.preferred_server_group.empty()) {
+        refuse(errc::invalid_argument, "option preferred_server_group: plain memcached has no server groups");
+    }
 }
 
 /// By server rule (protocol.md 10).
@@ -234,6 +237,7 @@ Settings Settings::make(std::string_view connection_string, const BucketOptions&
     s.quiet = options.quiet;
     s.ordered = options.ordered;
     s.network = options.network;
+    s.preferred_server_group = options.preferred_server_group;
     s.allow_plain = options.allow_plain;
     s.enable_flush = options.enable_flush;
     s.operation_timeout = std::min(options.operation_timeout, longest_timeout);
@@ -258,6 +262,7 @@ Settings Settings::make(std::string_view connection_string, const BucketOptions&
     reader.read("quiet", s.quiet);
     reader.read("ordered", s.ordered);
     reader.read("network", s.network);
+    reader.read("preferred_server_group", s.preferred_server_group);
     reader.read("allow_plain", s.allow_plain);
     reader.read("enable_flush", s.enable_flush);
     reader.read("operation_timeout", s.operation_timeout);

@@ -21,6 +21,7 @@ struct Settings {
     std::string password;
     bool quiet = false;
     std::string network = "auto";
+    std::string preferred_server_group;  ///< empty: none
     bool ordered = false;
     bool allow_plain = false;
     bool enable_flush = false;

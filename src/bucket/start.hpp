@@ -69,6 +69,15 @@ inline bool check_locks(Core& core, Slot& slot, std::string_view key) {
     return false;
 }
 
+/// False, and the operation rejected, on plain memcached.
+inline bool check_couchbase(Core& core, Slot& slot, std::string_view key, const char* what) {
+    if (core.settings().connection.scheme != Scheme::memcached) [[likely]]
+        return true;
+    core.reject(slot, errc::unsupported_operation, key.substr(0, protocol::max_key_size),
+                std::string("plain memcached has no ") + what);
+    return false;
+}
+
 inline protocol::Opcode opcode_of(OperationKind kind) noexcept {
     switch (kind) {
         case OperationKind::upsert:

@@ -78,13 +78,15 @@ void Session::start_bootstrap() {
     bootstrap_out_.clear();
     std::string nonce = make_nonce(core_.iops());
     if (core_.settings().connection.scheme == Scheme::memcached) {
+        ++connection_id_;
         auto& handshake = bootstrap_.emplace<Bootstrap>(core_.settings(), std::move(nonce));
         return bootstrap_progress(handshake, handshake.start(bootstrap_out_));
     }
+    connection_id_ = core_.iops().random();
     auto& handshake =
         bootstrap_.emplace<CouchbaseBootstrap>(core_.settings(), std::move(nonce),
                                                CouchbaseBootstrap::Identity{.client_id = core_.router().client_id(),
-                                                                            .connection_id = core_.iops().random(),
+                                                                            .connection_id = connection_id_,
                                                                             .known_map = core_.router().revision(),
                                                                             .keys = &core_.router().scram_keys()});
     bootstrap_progress(handshake, handshake.start(bootstrap_out_));
@@ -202,6 +204,30 @@ void Session::drop_connection() noexcept {
     if (leftover_) core_.forget(*this);
     read_armed_ = write_blocked_ = leftover_ = false;
     wanted_frame_ = protocol::header_size;
+}
+
+Session::Report Session::report() const {
+    Report out;
+    switch (state_) {
+        case State::idle:
+        case State::backoff:
+        case State::closed:
+            return out;
+        case State::resolving:
+        case State::connecting:
+        case State::bootstrapping:
+            out.state = EndpointState::connecting;
+            break;
+        case State::ready:
+            out.state = draining_ ? EndpointState::disconnecting : EndpointState::connected;
+            out.last_received = last_received_;
+            break;
+    }
+    if (transport_) {
+        out.id = fmt::format("{:016x}/{:016x}", core_.router().client_id(), connection_id_);
+        out.local = transport_->local_endpoint().to_string();
+    }
+    return out;
 }
 
 // ---- a connection lost --------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #include "session/line.hpp"
 #include "session/receive_buffer.hpp"
 
+#include <chaise/diagnostics.hpp>
 #include <chaise/iops.hpp>
 
 #include <cstdint>
@@ -50,6 +51,14 @@ public:
     [[nodiscard]] const protocol::ErrorMap::Entry* describe(protocol::Status status) const noexcept {
         return error_map_ ? error_map_->find(status) : nullptr;
     }
+    /// How it stands, for reports.
+    struct Report {
+        std::string id;     ///< of the connection; empty: there is none
+        std::string local;  ///< this end of it
+        EndpointState state = EndpointState::disconnected;
+        std::optional<TimePoint> last_received;
+    };
+    [[nodiscard]] Report report() const;
     /// A seed that turned out to be a node of the map.
     void become_node() noexcept { seed_ = false; }
     /// It is in the map no more: what it was sent may still be answered, then it closes.
@@ -124,6 +133,7 @@ private:
     std::vector<std::string> addresses_;
     std::size_t next_address_ = 0;
     Backoff backoff_;
+    std::uint64_t connection_id_ = 0;  ///< of this connection or attempt
     TimePoint last_received_{};
     TimePoint blocked_since_{};
     TimePoint ready_since_{};

@@ -22,9 +22,9 @@ constexpr auto known_options = std::to_array<std::string_view>(
     {// built
      "operation_timeout", "connect_timeout", "quiet", "allow_plain", "enable_flush", "max_queue_operations",
      "max_queue_bytes", "network", "ordered", "compression", "compression_min_ratio", "compression_min_size",
-     "auto_eject", "dead_timeout", "distribution", "server_failure_limit", "weights",
+     "auto_eject", "dead_timeout", "distribution", "server_failure_limit", "weights", "preferred_server_group",
      // chaise's and today's clients', to come
-     "dns_nameserver", "preferred_server_group", "query_timeout", "tcp_user_timeout",
+     "dns_nameserver", "query_timeout", "tcp_user_timeout",
      // the seed's (seed-semantics.md B.1): who comes from there hears that it is not the name that is wrong
      "bootstrap_on", "certpath", "client_string", "config_cache", "config_cache_ro", "config_node_timeout",
      "config_poll_interval", "config_total_timeout", "console_log_level", "detailed_errcodes", "dnssrv",

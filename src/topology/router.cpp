@@ -43,10 +43,6 @@ int weight(errc code) noexcept {
     }
 }
 
-void set_vbucket(Slot& slot, std::uint16_t vbucket) noexcept {
-    protocol::store_be16(slot.block->data() + slot.offset + 6, vbucket);
-}
-
 }  // namespace
 
 Router::Router(Core& core)
@@ -141,6 +137,29 @@ Line& Router::any() noexcept {
         if (session) return *session;
     }
     return waiting_;
+}
+
+Router::Route Router::route(std::uint16_t vbucket, unsigned copy) noexcept {
+    if (copy == 0) return {vbucket < by_vbucket_.size() ? *by_vbucket_[vbucket] : waiting_, vbucket};
+    Session* const session = holder(vbucket, copy);
+    return {session ? static_cast<Line&>(*session) : waiting_, vbucket};
+}
+
+std::string_view Router::server_group(std::int16_t server) const noexcept {
+    const protocol::ClusterMap* const current = map();
+    if (!current || server < 0 || static_cast<std::size_t>(server) >= current->kv_nodes.size()) return {};
+    const std::int16_t node = current->kv_nodes[static_cast<std::size_t>(server)];
+    return node < 0 ? std::string_view() : current->nodes[static_cast<std::size_t>(node)].server_group;
+}
+
+std::vector<Session*> Router::sessions() const {
+    std::vector<Session*> all;
+    for (const auto* sessions : {&nodes_, &seeds_, &retired_}) {
+        for (const auto& session : *sessions) {
+            if (session) all.push_back(session.get());
+        }
+    }
+    return all;
 }
 
 std::vector<Line*> Router::nodes(bool also_ejected) const {
@@ -307,12 +326,12 @@ void Router::retire(std::unique_ptr<Session> session) {
 void Router::reroute_unsent(Session& session) {
     for (Slot* slot = session.pipeline().first(); slot;) {
         Slot* next = slot->next;
-        if (!session.pipeline().begun(*slot) && slot->collection) {
+        if (!session.pipeline().begun(*slot) && slot->copy != this_node && slot->collection) {
             const Route to = route_of(*slot);
             if (&to.line != &session) {
                 move(*slot, to);
             } else {
-                set_vbucket(*slot, to.vbucket);  // a bucket made anew may have another number of them
+                Core::set_vbucket(*slot, to.vbucket);  // a bucket made anew may have another number of them
             }
         }
         slot = next;
@@ -388,10 +407,18 @@ Router::Route Router::route_of(const Slot& slot) noexcept {
     if (!slot.collection) return {any(), 0};
     Line* const detour = slot.collection->detour();
     if (detour && !is_ring(*detour)) return {*detour, 0};
-    return route(Core::key_of(slot));
+    const Route active = route(Core::key_of(slot));
+    return slot.copy == 0 ? active : route(active.vbucket, slot.copy);
 }
 
 void Router::move(Slot& slot, Route to) {
+    if (slot.copy != 0 && !holder(to.vbucket, slot.copy)) {
+        // Who wants a replica's copy takes another one rather than wait for this.
+        Error error = core_.make_error(slot, errc::document_unretrievable,
+                                       fmt::format("no node has replica {} of it any more", slot.copy - 1), false);
+        slot.line->pipeline().remove(slot);
+        return core_.fail_later(slot, std::move(error));
+    }
     if (!core_.adapt(slot, to.line)) return;
     if (!slot.line->pipeline().move(slot, to.line.pipeline())) {
         Error error = core_.make_error(slot, errc::queue_full, "there is no room at the node it was to go to", false);
@@ -399,20 +426,29 @@ void Router::move(Slot& slot, Route to) {
         return core_.fail_later(slot, std::move(error));
     }
     slot.line = &to.line;
-    set_vbucket(slot, to.vbucket);
+    Core::set_vbucket(slot, to.vbucket);
     if (to.line.ready()) core_.mark_dirty(static_cast<Session&>(to.line));
     if (&to.line == &waiting_) wait_for_news();
 }
 
-void Router::reroute(Slot& slot) { move(slot, route_of(slot)); }
+void Router::reroute(Slot& slot) {
+    if (slot.copy != this_node) return move(slot, route_of(slot));
+    Error error = core_.make_error(slot, errc::request_canceled, "the node left the cluster", false);
+    slot.line->pipeline().remove(slot);
+    core_.fail_later(slot, std::move(error));
+}
+
+void Router::learn(Slot& slot, const protocol::Frame& frame) {
+    auto& session = static_cast<Session&>(*slot.line);
+    if (frame.value.empty() || !offer(session, frame.value).empty()) refresh();
+}
 
 void Router::not_mine(Slot& slot, const protocol::Frame& frame) {
     const Line* const from = slot.line;
     const bool news = !frame.value.empty() && offer(static_cast<Session&>(*slot.line), frame.value).empty();
-    ++slot.retries;
+    core_.start_again(slot);
     const Route next = route_of(slot);
-    const std::int16_t forward = tracker_.current()->forward_server(next.vbucket);
-    Session* const heir = forward >= 0 ? nodes_[static_cast<std::size_t>(forward)].get() : nullptr;
+    Session* const heir = node(tracker_.current()->forward_server(next.vbucket, slot.copy));
     // The heir has been asked already, after the owner: not to and fro between them without a pause.
     if (&next.line != from && (news || from != heir)) return move(slot, next);
     // The map has nothing newer to say: to the node that will have the vbucket, or later.
@@ -423,7 +459,8 @@ void Router::reroute_waiting() {
     for (Slot* slot = waiting_.pipeline().first(); slot;) {
         Slot* next = slot->next;
         const Route to = route_of(*slot);
-        if (&to.line != &waiting_) move(*slot, to);
+        // A replica that no node has is not waited for.
+        if (&to.line != &waiting_ || slot->copy != 0) move(*slot, to);
         slot = next;
     }
     if (waiting_.pipeline().first()) wait_for_news();

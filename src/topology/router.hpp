@@ -65,6 +65,24 @@ public:
     [[nodiscard]] Line& by_ring(std::string_view key) const noexcept { return ring_.line(key); }
     /// Keys are on a ring, without replicas and durability: several memcached hosts, or a memcached bucket.
     [[nodiscard]] bool has_ring() const noexcept { return ring_.active(); }
+    /// Where a request for a copy of the vbucket goes (0: active, from 1 on: replicas).
+    [[nodiscard]] Route route(std::uint16_t vbucket, unsigned copy) noexcept;
+    /// The node that has the copy by the map in force, and can be reached; null if there is none.
+    [[nodiscard]] Session* holder(std::uint16_t vbucket, unsigned copy) const noexcept {
+        return has_map() ? node(tracker_.current()->server(vbucket, copy)) : nullptr;
+    }
+    /// By number of the map; null for nobody, and for a node that this network cannot reach.
+    [[nodiscard]] Session* node(std::int16_t server) const noexcept {
+        return server >= 0 && static_cast<std::size_t>(server) < nodes_.size()
+                   ? nodes_[static_cast<std::size_t>(server)].get()
+                   : nullptr;
+    }
+    /// In force; null before the first.
+    [[nodiscard]] const protocol::ClusterMap* map() const noexcept { return tracker_.current().get(); }
+    /// The server group of a node, by number of the map; empty if the map has none.
+    [[nodiscard]] std::string_view server_group(std::int16_t server) const noexcept;
+    /// Every session there is: of the nodes, of the seeds, and those that only await their last answers.
+    [[nodiscard]] std::vector<Session*> sessions() const;
     /// Where a request that concerns no key goes: to a node that is connected, if there is one.
     [[nodiscard]] Line& any() noexcept;
     /// A request was put into the line, which is not ready.
@@ -108,6 +126,8 @@ public:
     // ---- told by the core ----------------------------------------------------------------------------------------
     /// The session's node answered NOT_MY_VBUCKET: the request goes to where the map has it by now.
     void not_mine(Slot& slot, const protocol::Frame& frame);
+    /// The same answer to a request that goes to no other node: what it tells of the map is taken.
+    void learn(Slot& slot, const protocol::Frame& frame);
     /// The request's session goes: to where the map has it now.
     void reroute(Slot& slot);
     /// The answer to the router's own question.

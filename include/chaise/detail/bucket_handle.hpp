@@ -6,9 +6,13 @@
 #include <chaise/bucket_options.hpp>
 #include <chaise/detail/container_call.hpp>
 #include <chaise/detail/multi_call.hpp>
+#include <chaise/diagnostics.hpp>
 #include <chaise/iops.hpp>
+#include <chaise/meta.hpp>
 #include <chaise/multi.hpp>
+#include <chaise/observe.hpp>
 #include <chaise/options.hpp>
+#include <chaise/replica.hpp>
 #include <chaise/result.hpp>
 #include <chaise/subdocument.hpp>
 
@@ -17,9 +21,11 @@
 #include <functional>
 #include <memory>
 #include <ranges>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace chaise::detail {
 
@@ -84,7 +90,27 @@ public:
         }
         return AsyncResult<MultiResult<T>>(&call.finish());
     }
-    [[nodiscard]] AsyncResult<StatsResult> stats(std::string_view group, const StatsOptions& options);
+    [[nodiscard]] AsyncResult<ReplicaResult> get_replica(std::string_view key, const GetReplicaOptions& options);
+    [[nodiscard]] AsyncResult<AllReplicasResult> get_all_replicas(std::string_view key,
+                                                                  const GetAllReplicasOptions& options);
+    [[nodiscard]] AsyncResult<ObserveResult> observe(std::string_view key, const ObserveOptions& options);
+    template <class Range>
+    [[nodiscard]] AsyncResult<MultiResult<ObserveResult>> observe_multi(Range&& range, const ObserveOptions& options) {
+        std::vector<std::string> keys;
+        for (const auto& element : range) {
+            MultiInput entry;
+            ReadKey::read(entry, element);
+            keys.emplace_back(entry.key);
+        }
+        return observe_keys(std::move(keys), options);
+    }
+    [[nodiscard]] AsyncResult<MetaResult> get_meta(std::string_view key, const GetMetaOptions& options);
+    [[nodiscard]] AsyncResult<StatsResult> key_stats(std::string_view key, const StatsOptions& options);
+    [[nodiscard]] AsyncResult<RandomKeyResult> get_random_key(const ServerOptions& options);
+    [[nodiscard]] AsyncResult<PingResult> ping(const PingOptions& options);
+    [[nodiscard]] DiagnosticsResult diagnostics(const DiagnosticsOptions& options) const;
+    [[nodiscard]] std::vector<std::string> server_nodes() const;
+    [[nodiscard]] AsyncResult<StatsResult> stats(std::vector<std::string> groups, const StatsOptions& options);
     [[nodiscard]] AsyncResult<VersionResult> version(const ServerOptions& options);
     [[nodiscard]] AsyncResult<OperationResult> server(OperationKind kind, const ServerOptions& options);
     [[nodiscard]] AsyncResult<OperationResult> close();
@@ -98,6 +124,8 @@ private:
     /// Where an operation on a document gets its slot from.
     [[nodiscard]] KeySlots keys() noexcept;
     [[nodiscard]] Slot& container(const ContainerCall& call);
+    [[nodiscard]] AsyncResult<MultiResult<ObserveResult>> observe_keys(std::vector<std::string> keys,
+                                                                       const ObserveOptions& options);
 
     Core* core_ = nullptr;
     Collection* collection_ = nullptr;

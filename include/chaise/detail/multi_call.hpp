@@ -4,6 +4,7 @@
 
 #include <chaise/detail/slot.hpp>
 #include <chaise/multi.hpp>
+#include <chaise/replica.hpp>
 
 #include <cstddef>
 #include <optional>
@@ -17,6 +18,9 @@ struct MultiCommon {
     OperationKind kind;  ///< of each entry
     std::optional<Duration> timeout{};
     std::optional<bool> quiet{};
+    // get_replica
+    std::optional<unsigned> replica{};
+    ReadPreference read_preference{};
 };
 
 /// Starts the entries as they come; nothing is written before the loop's next turn, so that what was put into the

@@ -75,16 +75,32 @@ enum class OperationKind : std::uint8_t {
     flush,
     connect,
     close,
-    cluster_config,  ///< the engine's own
+    get_replica,
+    get_all_replicas,
+    observe,
+    get_meta,
+    key_stats,
+    random_key,
+    ping,
+    // The engine's own.
+    cluster_config,
+    replica_read,  ///< of one replica
+    observe_some,  ///< the copies of one node
     // Of many entries, by the type of their results; the slot's opcode is the kind of its entries.
     multi_value,
     multi_operation,
     multi_exists,
+    multi_replica,
+    multi_observe,
+    multi_stats,
 };
 constexpr bool is_multi(OperationKind kind) noexcept { return kind >= OperationKind::multi_value; }
 
 /// Room for a consumer (callbacks, a completion handler), or for a result that came before its consumer.
 inline constexpr std::size_t slot_storage = 192;
+
+/// Slot::copy: the request is for the node in whose line it is, and for no other.
+inline constexpr std::uint8_t this_node = 0xff;
 
 struct alignas(64) Slot {
     // What the path of an operation touches comes first.
@@ -114,7 +130,9 @@ struct alignas(64) Slot {
     Slot* deadline_next = nullptr;
     Slot* deadline_prev = nullptr;
     std::uint32_t deadline_index = 0;
-    std::uint32_t retries = 0;
+    std::uint16_t retries = 0;
+    std::uint8_t copy = 0;  ///< of its vbucket: 0 active, from 1 on replicas, or `this_node`
+    std::uint8_t spare = 0;
     Error* error = nullptr;       ///< owned; an error that waits
     void* accumulator = nullptr;  ///< owned by the engine; answers of several frames
     Slot* queue_next = nullptr;

@@ -7,6 +7,7 @@
 #include "protocol/response_encoder.hpp"
 #include "protocol/sasl.hpp"
 #include "protocol/vbucket.hpp"
+#include "protocol/vbucket_responses.hpp"
 #include "tests/unit/engine/session_fixture.hpp"
 
 #include <algorithm>
@@ -28,6 +29,8 @@ struct ScriptMap {
     std::vector<std::string> hosts;  ///< server number → host; all at port 11210
     std::vector<int> active;         ///< vbucket → server number, or -1
     std::vector<int> forward{};
+    std::vector<std::vector<int>> replicas{};  ///< vbucket → server numbers, or -1; empty: the bucket has none
+    std::vector<std::string> groups{};         ///< server number → server group
     std::string bucket = "default";
     bool dollar_host = false;  ///< the serverList says $HOST, and nodesExt no hostname
 
@@ -37,30 +40,56 @@ struct ScriptMap {
         for (std::size_t v = 0; v < vbuckets; ++v) map.active.push_back(static_cast<int>(v % map.hosts.size()));
         return map;
     }
+    /// And with replicas on the servers after it.
+    static ScriptMap replicated(std::vector<std::string> hosts, unsigned replicas, int rev = 1) {
+        ScriptMap map = spread(std::move(hosts), rev);
+        for (const int active : map.active) {
+            auto& row = map.replicas.emplace_back();
+            for (unsigned i = 1; i <= replicas; ++i) {
+                const auto n = static_cast<unsigned>(map.hosts.size());
+                row.push_back(i < n ? static_cast<int>((static_cast<unsigned>(active) + i) % n) : -1);
+            }
+        }
+        return map;
+    }
+    /// The host of a replica; empty: none.
+    [[nodiscard]] std::string replica(std::uint16_t vbucket, std::size_t index) const {
+        if (vbucket >= replicas.size() || index >= replicas[vbucket].size() || replicas[vbucket][index] < 0) return {};
+        return hosts.at(static_cast<std::size_t>(replicas[vbucket][index]));
+    }
+    [[nodiscard]] std::size_t replica_count() const { return replicas.empty() ? 0 : replicas.front().size(); }
     [[nodiscard]] const std::string& owner(std::uint16_t vbucket) const {
         static const std::string nobody;
         return active.at(vbucket) < 0 ? nobody : hosts.at(static_cast<std::size_t>(active[vbucket]));
     }
     [[nodiscard]] std::string text() const {
         std::string servers, nodes, ext;
-        for (const std::string& host : hosts) {
+        for (std::size_t i = 0; i < hosts.size(); ++i) {
+            const std::string& host = hosts[i];
             const std::string comma = servers.empty() ? "" : ",";
             servers += comma + "\"" + (dollar_host ? "$HOST" : host) + ":11210\"";
             nodes += comma + "{}";
             ext += comma + "{" + (dollar_host ? "" : R"("hostname":")" + host + R"(",)") +
+                   (i < groups.size() ? R"("serverGroup":")" + groups[i] + R"(",)" : "") +
                    R"("services":{"kv":11210,"mgmt":8091}})";
         }
         return R"({"rev":)" + std::to_string(rev) + R"(,"revEpoch":)" + std::to_string(epoch) + R"(,"name":")" +
                bucket + R"(","uuid":"u","nodeLocator":"vbucket","nodes":[)" + nodes + R"(],"nodesExt":[)" + ext +
-               R"(],"vBucketServerMap":{"hashAlgorithm":"CRC","numReplicas":0,"serverList":[)" + servers +
-               R"(],"vBucketMap":[)" + rows(active) + "]" +
+               R"(],"vBucketServerMap":{"hashAlgorithm":"CRC","numReplicas":)" + std::to_string(replica_count()) +
+               R"(,"serverList":[)" + servers + R"(],"vBucketMap":[)" + rows(active, replicas) + "]" +
                (forward.empty() ? "" : R"(,"vBucketMapForward":[)" + rows(forward) + "]") + "}}";
     }
 
 private:
-    static std::string rows(const std::vector<int>& servers) {
+    static std::string rows(const std::vector<int>& servers, const std::vector<std::vector<int>>& behind = {}) {
         std::string out;
-        for (const int server : servers) out += (out.empty() ? "[" : ",[") + std::to_string(server) + "]";
+        for (std::size_t v = 0; v < servers.size(); ++v) {
+            out += (out.empty() ? "[" : ",[") + std::to_string(servers[v]);
+            if (v < behind.size()) {
+                for (const int replica : behind[v]) out += "," + std::to_string(replica);
+            }
+            out += "]";
+        }
         return out;
     }
 };
@@ -75,6 +104,7 @@ public:
         std::uint32_t flags = 0;
         std::uint64_t cas = 0;
         std::uint8_t datatype = 0;
+        protocol::ObserveState state = protocol::ObserveState::persisted;
     };
     enum class Speaks { couchbase, memcached, http, garbage };
     struct Node {
@@ -85,13 +115,15 @@ public:
         bool body = true;                              ///< NOT_MY_VBUCKET brings its map
         bool silent = false;                           ///< takes everything, answers nothing
         bool hold = false;                             ///< operations wait for answer(), not executed
+        bool garbled = false;                          ///< answers to OBSERVE are nonsense
         bool hold_config = false;                      ///< so do questions for the map, after the bootstrap
         Speaks speaks = Speaks::couchbase;
         std::set<protocol::Feature> denied{};  ///< beside the cluster's
         std::map<std::string, Item> items;
-        std::size_t bootstraps = 0;    ///< HELLOs
-        std::size_t config_asked = 0;  ///< after the bootstrap
-        std::size_t refused = 0;       ///< answers NOT_MY_VBUCKET
+        std::map<std::string, Item> copies;  ///< of vbuckets whose replica it has; the test puts them there
+        std::size_t bootstraps = 0;          ///< HELLOs
+        std::size_t config_asked = 0;        ///< after the bootstrap
+        std::size_t refused = 0;             ///< answers NOT_MY_VBUCKET
     };
     /// A request after the bootstrap, as it arrived.
     struct Seen {
@@ -156,6 +188,10 @@ public:
         return protocol::vbucket_of(key, static_cast<std::uint32_t>(map.active.size()));
     }
     [[nodiscard]] const std::string& owner_of(std::string_view key) const { return map.owner(vbucket_of(key)); }
+    /// The host of a replica of the key; empty: none.
+    [[nodiscard]] std::string replica_of(std::string_view key, std::size_t index = 0) const {
+        return map.replica(vbucket_of(key), index);
+    }
     /// "k", with a number behind it, that the host owns.
     [[nodiscard]] std::string key_at(const std::string& host, int nth = 0) const {
         for (int i = 0; i < 100'000; ++i) {
@@ -244,6 +280,13 @@ private:
     [[nodiscard]] bool owns(const Node& node, std::uint16_t vbucket) const {
         if (node.owned) return node.owned->contains(vbucket);
         return vbucket < map.active.size() && map.owner(vbucket) == node.host;
+    }
+
+    [[nodiscard]] bool replicates(const Node& node, std::uint16_t vbucket) const {
+        for (std::size_t i = 0; i < map.replica_count(); ++i) {
+            if (map.replica(vbucket, i) == node.host) return true;
+        }
+        return false;
     }
 
     void serve(Link& link) {
@@ -390,11 +433,22 @@ private:
             r.value = value;
             return protocol::encoded(r);
         };
-        if (!one.key.empty() && !owns(node, one.vbucket)) {
+        const auto refuse = [&] {
             ++node.refused;
-            if (node.body) value = map_text(node);
+            value = node.body ? map_text(node) : std::string();
             return finish(Status::not_my_vbucket);
+        };
+        if (one.opcode == Opcode::observe) return observe(one, node, r, refuse);
+        if (one.opcode == Opcode::stat) return statistics(one, node, r, refuse);
+        if (one.opcode == Opcode::get_replica) {
+            if (!replicates(node, one.vbucket)) return refuse();
+            const auto copy = node.copies.find(one.key);
+            if (copy == node.copies.end()) return finish(Status::key_enoent);
+            extras.assign(4, 0);
+            value = copy->second.value;
+            return finish(Status::success, copy->second.cas);
         }
+        if (!one.key.empty() && !owns(node, one.vbucket)) return refuse();
         if (!one.key.empty() && one.vbucket != vbucket_of(one.key)) throw std::logic_error("a wrong vbucket");
         const auto found = node.items.find(one.key);
         const bool there = found != node.items.end();
@@ -434,9 +488,84 @@ private:
             }
             case Opcode::noop:
                 return finish(Status::success);
+            case Opcode::get_meta:
+                if (!there) return finish(Status::key_enoent);
+                extras.assign(21, 0);
+                extras[3] = found->second.state == protocol::ObserveState::logically_deleted ? 1 : 0;
+                protocol::store_be32(extras.data() + 4, found->second.flags);
+                protocol::store_be32(extras.data() + 8, 1'900'000'000);
+                protocol::store_be64(extras.data() + 12, 77);
+                extras[20] = 1;
+                return finish(Status::success, found->second.cas);
+            case Opcode::get_random_key: {
+                if (node.items.empty()) return finish(Status::key_enoent);
+                const auto& [key, item] = *node.items.begin();
+                extras.assign(4, 0);
+                protocol::store_be32(extras.data(), item.flags);
+                value = item.value;
+                r.key = key;
+                return finish(Status::success, item.cas);
+            }
             default:
                 return finish(Status::unknown_command);
         }
+    }
+
+    template <class Refuse>
+    std::string observe(Seen& one, Node& node, protocol::Response& r, const Refuse& refuse) {
+        std::string value;
+        std::string_view left = one.value;
+        while (left.size() >= 4) {
+            const std::uint16_t vbucket = protocol::load_be16(left.data());
+            const std::size_t size = protocol::load_be16(left.data() + 2);
+            const std::string key(left.substr(4, size));
+            value += left.substr(0, 4 + size);
+            left.remove_prefix(4 + size);
+            const bool active = owns(node, vbucket);
+            if (!active && !replicates(node, vbucket)) return refuse();
+            const auto& items = active ? node.items : node.copies;
+            const auto found = items.find(key);
+            const bool there = found != items.end();
+            value += static_cast<char>(there ? found->second.state : protocol::ObserveState::not_found);
+            char cas[8];
+            protocol::store_be64(cas, there ? found->second.cas : 0);
+            value.append(cas, 8);
+        }
+        one.status = Status::success;
+        r.value = node.garbled ? std::string_view("nonsense") : std::string_view(value);
+        return protocol::encoded(r);
+    }
+    template <class Refuse>
+    std::string statistics(Seen& one, Node& node, protocol::Response& r, const Refuse& refuse) {
+        std::string out;
+        const auto put = [&](std::string_view key, std::string_view value) {
+            r.key = key;
+            r.value = value;
+            out += protocol::encoded(r);
+        };
+        if (one.key.starts_with("key ")) {
+            const std::size_t end = one.key.rfind(' ');
+            const std::string key = one.key.substr(4, end - 4);
+            const auto vbucket = static_cast<std::uint16_t>(std::stoul(one.key.substr(end + 1)));
+            const bool active = owns(node, vbucket);
+            if (!active && !replicates(node, vbucket)) return refuse();
+            const auto& items = active ? node.items : node.copies;
+            const auto found = items.find(key);
+            if (found == items.end()) {
+                r.status = Status::key_enoent;
+                return protocol::encoded(r);
+            }
+            put("key_vb_state", active ? "active" : "replica");
+            put("key_cas", std::to_string(found->second.cas));
+        } else if (one.key == "nonsense") {
+            r.status = Status::key_enoent;
+            return protocol::encoded(r);
+        } else {
+            put(one.key.empty() ? "general" : one.key, node.host);
+        }
+        one.status = Status::success;
+        put({}, {});
+        return out;
     }
 
     ScriptLoop& loop_;

@@ -1,0 +1,83 @@
+#pragma once
+
+/// \file
+/// Reads from replicas: what they take and what they give.
+
+#include <chaise/options.hpp>
+#include <chaise/result.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace chaise {
+
+/// A document as one of its copies has it.
+class ReplicaResult : public ValueResult {
+public:
+    ReplicaResult() = default;
+    /// Not found, in quiet mode.
+    explicit ReplicaResult(errc rc) noexcept : ValueResult(rc) {}
+    ReplicaResult(ValueResult value, bool is_replica) noexcept
+        : ValueResult(std::move(value)), is_replica_(is_replica) {}
+
+    /// From a replica, which may be older than the active copy; false: from the active copy.
+    [[nodiscard]] bool is_replica() const noexcept { return is_replica_; }
+
+private:
+    bool is_replica_ = false;
+};
+
+/// A document as each of its copies has it that answered, in the order of the answers; the copies may differ.
+class AllReplicasResult : public Result {
+public:
+    AllReplicasResult() = default;
+    /// Not found on any of them, in quiet mode: empty.
+    explicit AllReplicasResult(errc rc) noexcept : Result(rc, 0) {}
+    /// The CAS of the result is that of the active copy, if it answered.
+    explicit AllReplicasResult(std::vector<ReplicaResult> copies) noexcept : copies_(std::move(copies)) {
+        for (const ReplicaResult& copy : copies_) {
+            if (!copy.is_replica()) cas_ = copy.cas();
+        }
+    }
+    [[nodiscard]] std::size_t size() const noexcept { return copies_.size(); }
+    [[nodiscard]] bool empty() const noexcept { return copies_.empty(); }
+    [[nodiscard]] auto begin() const noexcept { return copies_.begin(); }
+    [[nodiscard]] auto end() const noexcept { return copies_.end(); }
+    [[nodiscard]] const ReplicaResult& operator[](std::size_t at) const noexcept { return copies_[at]; }
+
+private:
+    std::vector<ReplicaResult> copies_;
+};
+
+/// Which copies may be read.
+enum class ReadPreference : std::uint8_t {
+    no_preference,  ///< every copy
+    /// Only copies on nodes of the bucket's `preferred_server_group`; none there is errc::document_unretrievable.
+    selected_server_group,
+    /// Copies in that group if there are any, otherwise every copy.
+    selected_server_group_or_all_available,
+};
+
+/// get_replica, get_replica_multi
+struct GetReplicaOptions {
+    /// Only this replica, counted from 0; none: any copy, the active one, too.
+    std::optional<unsigned> index{};
+    /// Not together with `index`. Needs the bucket's `preferred_server_group`.
+    ReadPreference read_preference = ReadPreference::no_preference;
+    std::optional<Duration> timeout{};
+    /// true: a document that no copy has is a result whose success() is false; default: the bucket's `quiet`.
+    std::optional<bool> quiet{};
+};
+
+struct GetAllReplicasOptions {
+    ReadPreference read_preference = ReadPreference::no_preference;
+    std::optional<Duration> timeout{};
+    std::optional<bool> quiet{};
+};
+static_assert(OperationOptions<GetReplicaOptions> && OperationOptions<GetAllReplicasOptions>);
+
+}  // namespace chaise
