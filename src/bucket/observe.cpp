@@ -66,6 +66,9 @@ public:
             auto data = collect();
             return deliver_entries(core, whole, data);
         }
+        for (const auto& [at, error] : errors_) {
+            if (deliver_shutdown(core, whole, about(), {&error, 1})) return;
+        }
         auto outcome = outcome_of(0);
         if (!outcome) return core.deliver_error(whole, outcome.error());
         core.deliver(whole, *outcome);
@@ -122,11 +125,12 @@ private:
                 answered = true;
             } else if (const auto error = errors_.find({at, c}); error != errors_.end()) {
                 info.rc = error->second.code();
-                if (!first) first = &error->second;
+                if (!first || info.rc == errc::shutdown) first = &error->second;
             }
             copies.push_back(info);
         }
-        if (answered) return ObserveResult(std::move(copies));
+        const bool closed = first && *first == errc::shutdown;
+        if (answered && !closed) return ObserveResult(std::move(copies));
         // Of a packet for many keys: this is about one.
         ErrorContext context = (first ? *first : Error()).context();
         context.operation = "observe";

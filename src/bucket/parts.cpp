@@ -3,6 +3,7 @@
 #include "bucket/parts.hpp"
 #include "bucket/core.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <memory>
 #include <new>
@@ -114,6 +115,15 @@ void Core::start_parts(Slot& whole) {
     }
     parts_of(whole).start(*this, whole, left);
     finish_part(whole);
+}
+
+bool deliver_shutdown(Core& core, Slot& whole, std::string_view key, std::span<const Error> errors) {
+    const auto closed =
+        std::find_if(errors.begin(), errors.end(), [](const Error& error) { return error == errc::shutdown; });
+    if (closed == errors.end()) return false;
+    Error error = core.make_error_of_whole(whole, errc::shutdown, closed->context().message, key, *closed);
+    core.deliver_error(whole, error);
+    return true;
 }
 
 void Core::take_back(Slot& whole) noexcept {

@@ -3,6 +3,8 @@
 #include <chaise/detail/slot.hpp>
 
 #include <cstddef>
+#include <span>
+#include <string_view>
 #include <vector>
 
 namespace chaise::detail {
@@ -44,5 +46,9 @@ private:
     std::size_t left_ = 1;      ///< who adds the parts counts for one
     bool enough_ = false;
 };
+
+/// True, and the whole has ended with it, if one of the errors is that the bucket was closed: whatever else the parts
+/// came to.
+bool deliver_shutdown(Core& core, Slot& whole, std::string_view key, std::span<const Error> errors);
 
 }  // namespace chaise::detail

@@ -62,10 +62,7 @@ public:
         if (*error == errc::shutdown) closed_ = std::move(*error);
     }
     void finish(Core& core, Slot& whole) override {
-        if (closed_) {
-            Error error = core.make_error_of_whole(whole, errc::shutdown, closed_.context().message, {});
-            return core.deliver_error(whole, error);
-        }
+        if (deliver_shutdown(core, whole, {}, {&closed_, 1})) return;
         PingResult::Services services;
         services.emplace(key_value, std::move(endpoints_));
         PingResult result(std::move(id_), std::move(services));

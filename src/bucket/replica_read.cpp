@@ -96,6 +96,7 @@ Error ReplicaRead::why_not(Core& core, const Slot& whole) const {
 }
 
 void ReplicaRead::finish(Core& core, Slot& whole) {
+    if (deliver_shutdown(core, whole, key_, errors_)) return;
     if (!found_.empty()) {
         if (!choice_.all) return core.deliver(whole, found_.front());
         AllReplicasResult all(std::move(found_));

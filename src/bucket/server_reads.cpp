@@ -37,6 +37,7 @@ void KeyStats::done(std::size_t, OperationKind, void* result, Error* error) {
 }
 
 void KeyStats::finish(Core& core, Slot& whole) {
+    if (deliver_shutdown(core, whole, key_, errors_)) return;
     if (!stats_.stats().empty() || errors_.empty()) return core.deliver(whole, stats_);
     // That it is not there is known only if nobody fails to say so.
     const auto worst = std::find_if(errors_.begin(), errors_.end(),

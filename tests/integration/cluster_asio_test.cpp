@@ -49,6 +49,14 @@ asio::awaitable<void> every_operation(AsioBucket& bucket, std::string prefix) {
         co_await bucket.unlock(key, lock.cas());
         const auto exists = co_await bucket.exists(key);
         CHECK(exists.exists());
+        const auto copy = co_await bucket.get_replica(key);
+        CHECK(copy.value() == "42");
+        const auto copies = co_await bucket.get_all_replicas(key, {.timeout = 1s});
+        CHECK_FALSE(copies.empty());
+        const auto observed = co_await bucket.observe(key, {.master_only = true});
+        CHECK(observed.copies().size() == 1);
+        const auto meta = co_await bucket.get_meta(key, as_expected());
+        CHECK(meta->cas() == observed.cas());
         co_await bucket.remove(key);
         const auto gone = co_await bucket.get(key, {.quiet = true});
         CHECK_FALSE(gone.success());
@@ -56,6 +64,9 @@ asio::awaitable<void> every_operation(AsioBucket& bucket, std::string prefix) {
     co_await bucket.noop();
     const auto version = co_await bucket.version();
     const auto stats = co_await bucket.stats();
+    const auto ping = co_await bucket.ping();
+    CHECK(ping.all_ok());
+    CHECK(ping.services().at("kv").size() == bucket.server_nodes().size());
     CHECK(stats.stats().at("version").size() == version.versions().size());
 }
 

@@ -496,6 +496,8 @@ TEST_CASE("get_replica: cancelled, dropped, closed, destroyed, at every step", "
             const errc expected = how == std::string_view("cancel") ? errc::cancelled : errc::shutdown;
             CHECK(first.failed(expected));
             CHECK(second.failed(expected));
+            any.reset();
+            all.reset();
             if (f.bucket && how == std::string_view("cancel")) f.check_clean();
         }
     }
@@ -563,6 +565,9 @@ TEST_CASE("get_replica_multi: each entry from its copies", "[replica]") {
                        });
     f.loop.run();
     CHECK(calls == 5);
+    {
+        auto gone = std::move(held);
+    }
     f.check_clean();
 }
 

