@@ -1,6 +1,7 @@
 #include "protocol/session_responses.hpp"
 
 #include <simdjson.h>
+#include <algorithm>
 
 #include "protocol/json_text.hpp"
 
@@ -80,6 +81,33 @@ const ErrorMap::Entry* ErrorMap::find(Status status) const noexcept {
     return found == errors.end() ? nullptr : &found->second;
 }
 
+namespace {
+
+/// Nothing if its strategy is unknown.
+std::optional<RetrySpec> retry_spec(const object& body) {
+    const std::string_view strategy = text_of(body, "strategy");
+    RetrySpec spec;
+    if (strategy == "linear") {
+        spec.strategy = RetrySpec::Strategy::linear;
+    } else if (strategy == "exponential") {
+        spec.strategy = RetrySpec::Strategy::exponential;
+    } else if (strategy != "constant") {
+        return std::nullopt;
+    }
+    const auto number = [&](const char* key) {
+        std::uint64_t value = 0;
+        if (body[key].get(value) != simdjson::SUCCESS) return std::uint32_t{0};
+        return static_cast<std::uint32_t>(std::min<std::uint64_t>(value, 0xffffffff));
+    };
+    spec.interval_ms = number("interval");
+    spec.after_ms = number("after");
+    spec.ceil_ms = number("ceil");
+    spec.max_duration_ms = number("max-duration");
+    return spec;
+}
+
+}  // namespace
+
 std::optional<ErrorMap> decode_error_map(std::string_view json) {
     simdjson::dom::parser parser;
     object root;
@@ -97,7 +125,9 @@ std::optional<ErrorMap> decode_error_map(std::string_view json) {
         std::uint64_t code = 0;
         object body;
         if (!parse_hex(code_text, code) || code > 0xffff || value.get(body) != simdjson::SUCCESS) return std::nullopt;
-        ErrorMap::Entry entry{std::string(text_of(body, "name")), std::string(text_of(body, "desc")), {}};
+        ErrorMap::Entry entry{std::string(text_of(body, "name")), std::string(text_of(body, "desc")), {}, {}};
+        object retry;
+        if (body["retry"].get(retry) == simdjson::SUCCESS) entry.retry = retry_spec(retry);
         simdjson::dom::array attributes;
         if (body["attrs"].get(attributes) == simdjson::SUCCESS) {
             for (const element attribute : attributes) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -56,12 +57,23 @@ struct ErrorContext {
 };
 [[nodiscard]] ErrorContext decode_error_context(const Frame& frame);
 
+/// "retry" of an entry of the error map: the delays that auto-retry asks for, in ms.
+struct RetrySpec {
+    enum class Strategy : std::uint8_t { constant, linear, exponential };
+    Strategy strategy = Strategy::constant;
+    std::uint32_t interval_ms = 0;      ///< constant: the delay; linear: times the retries; exponential: to their power
+    std::uint32_t after_ms = 0;         ///< before the first retry
+    std::uint32_t ceil_ms = 0;          ///< no delay is longer; 0: none is too long
+    std::uint32_t max_duration_ms = 0;  ///< no retries after so long; 0: no bound
+};
+
 /// A node's answer to GET_ERROR_MAP (protocol.md 4.2): it classifies the statuses that name(Status) does not know.
 struct ErrorMap {
     struct Entry {
         std::string name;
         std::string description;
         ErrorAttribute attributes = ErrorAttribute::none;
+        std::optional<RetrySpec> retry{};
     };
     int version = 0;
     int revision = 0;

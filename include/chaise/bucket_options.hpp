@@ -3,6 +3,7 @@
 /// \file
 /// How a bucket is made: connection string and options.
 
+#include <chaise/retry.hpp>
 #include <chaise/time.hpp>
 
 #include <chrono>
@@ -53,6 +54,9 @@ struct BucketOptions {
     std::string_view preferred_server_group{};
     /// Send the password in the clear (SASL PLAIN) if the server lists nothing better.
     bool allow_plain = false;
+    /// Decides about retries after answers such as LOCKED and ETMPFAIL (retry.hpp); must outlive the bucket. Null:
+    /// BestEffortRetry. Connection string: `retry=best_effort` or `retry=fail_fast`.
+    RetryStrategy* retry_strategy = nullptr;
     /// Allow `flush`, which deletes everything on the server.
     bool enable_flush = false;
     /// Couchbase only. upsert, insert and replace compress values of `compression_min_size` bytes or more (32 to 20

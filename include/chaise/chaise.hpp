@@ -19,6 +19,7 @@
 #include <chaise/options.hpp>
 #include <chaise/replica.hpp>
 #include <chaise/result.hpp>
+#include <chaise/retry.hpp>
 #include <chaise/spawn.hpp>
 #include <chaise/subdocument.hpp>
 #include <chaise/task.hpp>

@@ -138,8 +138,9 @@ public:
     }
 
     /// The document's value, and keeps others from changing it until it is changed or unlocked with the CAS of this
-    /// result, or `lock_time` (1 to 30 s) is over. Meanwhile others that change or lock it get document_locked, and see
-    /// a CAS of all ones. Not repeated after a lost connection: then the document may stay locked for `lock_time`.
+    /// result, or `lock_time` (1 to 30 s) is over. Meanwhile others see a CAS of all ones, and who changes or locks it
+    /// is tried again (retry.hpp) until his timeout, and then gets document_locked. Not repeated after a lost
+    /// connection: then the document may stay locked for `lock_time`.
     /// Errors: document_not_found (unless quiet), document_locked (very old servers: temporary_failure),
     /// invalid_argument for another lock time, unsupported_operation on plain memcached.
     template <class... Extra>

@@ -91,11 +91,14 @@ Core::Core(std::unique_ptr<IOPS> iops, Settings settings)
       settings_(std::move(settings)),
       snappy_(settings_, buffers_),
       router_(*this),
+      resting_({}, settings_.max_queue_operations, settings_.max_queue_bytes),
       turn_(iops_->timer_event_factory()),
       deadline_timer_(iops_->timer_event_factory()),
+      retry_timer_(iops_->timer_event_factory()),
       on_unobserved_(log_unobserved) {
     turn_->set_handler([](void* core, int) { static_cast<Core*>(core)->on_turn(); }, this);
     deadline_timer_->set_handler([](void* core, int) { static_cast<Core*>(core)->on_deadline(); }, this);
+    retry_timer_->set_handler([](void* core, int) { static_cast<Core*>(core)->on_retry_timer(); }, this);
     iops_->set_loop_observer(this);
 }
 
@@ -104,6 +107,7 @@ Core::~Core() {
         iops_->set_loop_observer(nullptr);
         iops_->cleanup(*turn_);
         iops_->cleanup(*deadline_timer_);
+        iops_->cleanup(*retry_timer_);
     }
 }
 
@@ -118,7 +122,9 @@ void Core::close() noexcept {
     router_.close();
     connecting_failed(errc::shutdown, "the bucket was closed", {});
     router_.fail_all(errc::shutdown, "the bucket was closed");
+    fail_all(resting_, errc::shutdown, "the bucket was closed");
     if (deadline_timer_->active()) iops_->cancel(*deadline_timer_);
+    if (retry_timer_->active()) iops_->cancel(*retry_timer_);
 }
 
 // ---- starting operations ----------------------------------------------------------------------------------------
@@ -281,7 +287,15 @@ void Core::expire(Slot& slot) {
     // Of a request that was begun the rest follows, and the server will execute it.
     const bool begun = line && line->pipeline().begun(slot);
     std::string message;
-    if (!begun && !(line && line->ready())) message = router_.why_waiting(line);
+    if (line == &resting_) {
+        message = "waiting to be tried again";
+    } else if (!begun && !(line && line->ready())) {
+        message = router_.why_waiting(line);
+    }
+    if (slot.tried_again) {
+        message += std::string(message.empty() ? "" : "; ") +
+                   "last answer: " + std::string(protocol::name(static_cast<protocol::Status>(slot.last_status)));
+    }
     Error error =
         make_error(slot, begun ? errc::timeout_after_send : errc::timeout_before_send, std::move(message), begun);
     if (const Router::Failure& worst = router_.worst();
@@ -379,10 +393,6 @@ void Core::fail_all(Line& line, errc code, const std::string& message) {
         fail_later(*slot, std::move(error));
         slot = next;
     }
-}
-
-void Core::start_again(Slot& slot) noexcept {
-    if (slot.retries != 0xffff) ++slot.retries;
 }
 
 void Core::connecting_done() {

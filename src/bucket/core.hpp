@@ -3,6 +3,7 @@
 #include "bucket/settings.hpp"
 #include "bucket/snappy_values.hpp"
 #include "operation/deadline_queue.hpp"
+#include "operation/retry_queue.hpp"
 #include "operation/slot_pool.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/opcode.hpp"
@@ -12,6 +13,7 @@
 
 #include <chaise/iops.hpp>
 #include <chaise/options.hpp>
+#include <chaise/retry.hpp>
 
 #include <exception>
 #include <functional>
@@ -24,6 +26,9 @@
 namespace chaise::detail {
 
 class Parts;
+
+/// "get", "upsert", …
+[[nodiscard]] std::string_view operation_name(OperationKind kind) noexcept;
 
 /// The one operation core of a bucket: slots, deadlines, sessions, outcomes. Shared by the bucket and by every
 /// operation and AsyncResult that is left of it; deletes itself, never during a dispatch, after the last of them.
@@ -114,8 +119,12 @@ public:
     void deliver_error(Slot& slot, Error& error);
     /// Everything in the line fails (its credentials are wrong, …).
     void fail_all(Line& line, errc code, const std::string& message);
-    /// The request goes once more, on the next connection.
-    void start_again(Slot& slot) noexcept;
+    /// One more attempt.
+    static void count_retry(Slot& slot) noexcept {
+        if (slot.retries != 0xffff) ++slot.retries;
+    }
+    /// The connection was lost while the request was in flight: whether it goes once more, on the next one.
+    [[nodiscard]] bool goes_again(Slot& slot);
     /// What has come of an answer of several frames is forgotten.
     void free_accumulator(Slot& slot) noexcept;
     /// Every connect() that waits has its outcome.
@@ -211,6 +220,11 @@ private:
     void keep(Slot& slot, T& result);
     void respond_otherwise(Slot& slot, const protocol::Frame& frame, Buffer* buffer);
     void respond_with_error(Slot& slot, const protocol::Frame& frame);
+    /// The answer was "not now": the request rests until it is tried again. False: it was its last.
+    bool try_later(Slot& slot, protocol::Status status);
+    [[nodiscard]] std::optional<Duration> ask_strategy(const Slot& slot, RetryReason reason,
+                                                       std::optional<Duration> suggested);
+    void on_retry_timer();
     void finish_with_error(Slot& slot, Error error);
     void retire(Slot& slot) noexcept;
     void respond_to_subdocument(Slot& slot, const protocol::Frame& frame, Buffer* buffer);
@@ -246,9 +260,12 @@ private:
     std::vector<Session*> dirty_;
     std::vector<Session*> interrupted_;
     Router router_;
+    Line resting_;  ///< what was answered "not now", until it is tried again
+    RetryQueue retries_;
     std::vector<Slot*> connecting_;  ///< connect()s and wholes that wait for the cluster to be opened
     std::unique_ptr<TimerEvent> turn_;
     std::unique_ptr<TimerEvent> deadline_timer_;
+    std::unique_ptr<TimerEvent> retry_timer_;
     Slot* queue_head_ = nullptr;
     Slot* queue_tail_ = nullptr;
     std::size_t shares_ = 1;  ///< its maker's

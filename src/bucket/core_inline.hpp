@@ -31,7 +31,7 @@ namespace chaise::detail {
     slot.deadline_lane = 0;
     slot.retries = 0;
     slot.copy = 0;
-    slot.spare = 0;
+    slot.tried_again = false;
     slot.started = now();
     return slot;
 }

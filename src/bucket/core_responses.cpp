@@ -180,6 +180,8 @@ Frame request_of(const Slot& slot) noexcept {
     return request;
 }
 
+std::string_view operation_name(OperationKind kind) noexcept { return name(kind); }
+
 std::string_view Core::key_of(const Slot& slot) noexcept {
     if ((slot.owners & owned_by_parts) != 0) return static_cast<const Parts*>(slot.accumulator)->about();
     if (!slot.block) return {};
@@ -392,6 +394,7 @@ void Core::respond_with_error(Slot& slot, const Frame& frame) {
         if (slot.copy != this_node) return router_.not_mine(slot, frame);
         router_.learn(slot, frame);
     }
+    if (wanted(slot) && try_later(slot, frame.status())) return;
     errc code = errc_of(slot.kind, frame.status());
     if (code == errc::cas_mismatch && slot.kind == OperationKind::mutate_in && inserts_document(request_of(slot))) {
         code = errc::document_exists;
@@ -429,10 +432,12 @@ void Core::respond_with_error(Slot& slot, const Frame& frame) {
         return deliver(slot, result);
     }
     std::string message;
+    bool distrusted = false;
     if (code == errc::unknown_status) {
         message = "status " + std::to_string(frame.specific);
         if (const auto* entry = static_cast<Session&>(*slot.line).describe(frame.status())) {
             message += " (" + entry->name + ": " + entry->description + ")";
+            distrusted = has(entry->attributes, protocol::ErrorAttribute::conn_state_invalidated);
         }
     }
     ErrorContext context = make_context(slot, std::move(message), code == errc::durability_ambiguous);
@@ -441,7 +446,9 @@ void Core::respond_with_error(Slot& slot, const Frame& frame) {
     context.server_duration = server_duration(frame);
     Error error(code, std::move(context));
     free_accumulator(slot);
+    Line* const line = slot.line;
     retire(slot);
+    if (distrusted) static_cast<Session*>(line)->distrust("the node's error map says that it is of no use any more");
     deliver_error(slot, error);
 }
 

@@ -47,6 +47,20 @@ public:
     void read(std::string_view name, std::string& value) {
         if (auto text = take(name)) value = std::move(*text);
     }
+    void read(std::string_view name, RetryStrategy*& value) {
+        static BestEffortRetry best_effort;
+        static FailFastRetry fail_fast;
+        const auto text = take(name);
+        if (!text) {
+            if (!value) value = &best_effort;
+        } else if (*text == "best_effort") {
+            value = &best_effort;
+        } else if (*text == "fail_fast") {
+            value = &fail_fast;
+        } else {
+            bad(name, *text, "best_effort or fail_fast");
+        }
+    }
     void read(std::string_view name, std::size_t& value) {
         const auto text = take(name);
         if (!text) return;
@@ -240,6 +254,7 @@ Settings Settings::make(std::string_view connection_string, const BucketOptions&
     s.preferred_server_group = options.preferred_server_group;
     s.allow_plain = options.allow_plain;
     s.enable_flush = options.enable_flush;
+    s.retry_strategy = options.retry_strategy;
     s.operation_timeout = std::min(options.operation_timeout, longest_timeout);
     s.connect_timeout = std::min(options.connect_timeout, longest_timeout);
     s.compression = options.compression;
@@ -265,6 +280,7 @@ Settings Settings::make(std::string_view connection_string, const BucketOptions&
     reader.read("preferred_server_group", s.preferred_server_group);
     reader.read("allow_plain", s.allow_plain);
     reader.read("enable_flush", s.enable_flush);
+    reader.read("retry", s.retry_strategy);
     reader.read("operation_timeout", s.operation_timeout);
     reader.read("connect_timeout", s.connect_timeout);
     reader.read("compression", s.compression);

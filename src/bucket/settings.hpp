@@ -25,6 +25,7 @@ struct Settings {
     bool ordered = false;
     bool allow_plain = false;
     bool enable_flush = false;
+    RetryStrategy* retry_strategy = nullptr;  ///< set by make()
     Duration operation_timeout{};
     Duration connect_timeout{};
     Compression compression = Compression::on;

@@ -260,12 +260,12 @@ void Session::connection_lost(std::string_view reason, errc code) {
         if (!wanted(*slot)) {
             pipeline_.remove(*slot);
             unowned(*slot);
-        } else if (sent && !slot->idempotent) {
+        } else if (sent && !core_.goes_again(*slot)) {
             Error error = core_.make_error(*slot, errc::connection_lost_after_send, last_failure_, true);
             pipeline_.remove(*slot);
             core_.fail_later(*slot, std::move(error));
         } else {
-            core_.start_again(*slot);
+            Core::count_retry(*slot);
             if (draining_) core_.router().reroute(*slot);
         }
         slot = next;

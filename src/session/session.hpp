@@ -66,6 +66,8 @@ public:
     /// What the bootstrap gave is of no use.
     void give_up(errc code, std::string reason) { attempt_failed(code, std::move(reason)); }
 
+    /// Its node said that the connection is of no use any more.
+    void distrust(std::string_view reason) { connection_lost(reason); }
     /// Of an attempt that has just failed: the next one no sooner.
     void retry_after(Duration delay);
 

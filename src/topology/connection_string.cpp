@@ -21,7 +21,7 @@ namespace {
 constexpr auto known_options = std::to_array<std::string_view>(
     {// built
      "operation_timeout", "connect_timeout", "quiet", "allow_plain", "enable_flush", "max_queue_operations",
-     "max_queue_bytes", "network", "ordered", "compression", "compression_min_ratio", "compression_min_size",
+     "max_queue_bytes", "network", "ordered", "retry", "compression", "compression_min_ratio", "compression_min_size",
      "auto_eject", "dead_timeout", "distribution", "server_failure_limit", "weights", "preferred_server_group",
      // chaise's and today's clients', to come
      "dns_nameserver", "query_timeout", "tcp_user_timeout",

@@ -446,7 +446,7 @@ void Router::learn(Slot& slot, const protocol::Frame& frame) {
 void Router::not_mine(Slot& slot, const protocol::Frame& frame) {
     const Line* const from = slot.line;
     const bool news = !frame.value.empty() && offer(static_cast<Session&>(*slot.line), frame.value).empty();
-    core_.start_again(slot);
+    Core::count_retry(slot);
     const Route next = route_of(slot);
     Session* const heir = node(tracker_.current()->forward_server(next.vbucket, slot.copy));
     // The heir has been asked already, after the owner: not to and fro between them without a pause.

@@ -133,6 +133,10 @@ public:
     /// The answer to the router's own question.
     void on_config(Session& session, std::string_view config) { offer(session, config); }
     void refreshed(bool answered);
+    /// A node said that there is a newer map.
+    void look_for_news() {
+        if (has_map() && !refreshing_) refresh();
+    }
     /// At the end of a dispatch: sessions that nothing is left of.
     void bury() noexcept;
 

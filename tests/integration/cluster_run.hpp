@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/support/answers_at_once.hpp"
 #include "tests/support/code_of.hpp"
 #include "tests/support/run.hpp"
 
@@ -35,6 +36,7 @@ struct ClusterAccess {
         options.bucket = bucket;
         options.username = user;
         options.password = password;
+        if (!options.retry_strategy) options.retry_strategy = AnswersAtOnce::instance();
         return options;
     }
 };

@@ -59,6 +59,26 @@ TEST_CASE("cluster: expiry, touch and get_and_touch") {
     });
 }
 
+TEST_CASE("cluster: who meets a lock waits until it is gone, or for his timeout") {
+    BestEffortRetry patient;
+    on_clusters({.retry_strategy = &patient}, [](ClusterRun& run) -> Task<> {
+        AsyncBucket& bucket = run.bucket();
+        const std::string key = run.key("waited-for");
+        co_await bucket.upsert(key, "v");
+        const auto lock = co_await bucket.lock(key, 15s);
+        const auto in_vain = co_await bucket.upsert(key, "w", {.timeout = 60ms}).as_expected();
+        CHECK(locked(code_of(in_vain)));
+        CHECK(in_vain.error().context().retries >= 2);
+        CHECK_FALSE(in_vain.error().may_have_happened());
+        auto waiting = bucket.upsert(key, "w", {.timeout = 5s});
+        co_await run.sleep(30ms);
+        co_await bucket.unlock(key, lock.cas());
+        const auto stored = co_await waiting;
+        CHECK(stored.cas() != lock.cas());
+        CHECK_AWAIT((co_await bucket.get(key)).value() == "w");
+    });
+}
+
 TEST_CASE("cluster: a lock keeps others from changing a document until its CAS comes") {
     on_clusters([](ClusterRun& run) -> Task<> {
         AsyncBucket& bucket = run.bucket();

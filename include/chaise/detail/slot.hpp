@@ -131,11 +131,12 @@ struct alignas(64) Slot {
     Slot* deadline_prev = nullptr;
     std::uint32_t deadline_index = 0;
     std::uint16_t retries = 0;
-    std::uint8_t copy = 0;  ///< of its vbucket: 0 active, from 1 on replicas, or `this_node`
-    std::uint8_t spare = 0;
+    std::uint8_t copy = 0;        ///< of its vbucket: 0 active, from 1 on replicas, or `this_node`
+    bool tried_again = false;     ///< then last_status is of the answer that was not the last word
     Error* error = nullptr;       ///< owned; an error that waits
     void* accumulator = nullptr;  ///< owned by the engine; answers of several frames
     Slot* queue_next = nullptr;
+    std::uint16_t last_status = 0;
     Collection* collection = nullptr;  ///< that its key is in; null: its request has no key
 
     alignas(std::max_align_t) std::byte storage[slot_storage];

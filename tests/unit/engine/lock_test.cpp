@@ -1,5 +1,6 @@
 // lock, unlock and exists: what is sent, and what the answers mean.
 
+#include "tests/support/answers_at_once.hpp"
 #include "tests/unit/engine/script_node.hpp"
 #include "tests/unit/engine/session_fixture.hpp"
 
@@ -19,7 +20,8 @@ const std::string no_flags(4, '\0');
 /// A bucket on one Couchbase node that answers every operation so.
 struct CouchbaseFixture : Fixture {
     explicit CouchbaseFixture(Answer always, bool quiet = false)
-        : Fixture({.username = "me", .password = "secret", .quiet = quiet}, "couchbase://node") {
+        : Fixture({.username = "me", .password = "secret", .quiet = quiet, .retry_strategy = AnswersAtOnce::instance()},
+                  "couchbase://node") {
         nodes.map = ScriptNodes::map_of({"node"}, 1);
         nodes.answer = [always](const ScriptNodes::Seen&) { return always; };
         connected();

@@ -151,6 +151,9 @@ public:
     std::string mechanisms = "SCRAM-SHA512 SCRAM-SHA256 SCRAM-SHA1 PLAIN";
     std::set<std::string> buckets = {"default"};
     std::set<protocol::Feature> denied;
+    std::string error_map =
+        R"({"version":1,"revision":1,"errors":{"f2":{"name":"ODD","desc":"an odd one","attrs":[]}}})";
+    std::map<std::string, std::deque<Status>, std::less<>> refusals;  ///< key → what it is answered, one each time
     std::deque<Seen> seen;  ///< operations; questions for the map are not among them, unless held
 
     Node& node(const std::string& host) {
@@ -356,7 +359,7 @@ private:
                 }
                 break;
             case Opcode::get_error_map:
-                value = R"({"version":1,"revision":1,"errors":{"f2":{"name":"ODD","desc":"an odd one","attrs":[]}}})";
+                value = error_map;
                 break;
             case Opcode::sasl_list_mechs:
                 value = mechanisms;
@@ -450,6 +453,11 @@ private:
         }
         if (!one.key.empty() && !owns(node, one.vbucket)) return refuse();
         if (!one.key.empty() && one.vbucket != vbucket_of(one.key)) throw std::logic_error("a wrong vbucket");
+        if (const auto refusal = refusals.find(one.key); refusal != refusals.end() && !refusal->second.empty()) {
+            const Status status = refusal->second.front();
+            refusal->second.pop_front();
+            return finish(status);
+        }
         const auto found = node.items.find(one.key);
         const bool there = found != node.items.end();
         const auto token = [&] {

@@ -1,6 +1,7 @@
 // lookup_in and mutate_in: what is sent, and what the answers mean.
 
 #include "protocol/byte_order.hpp"
+#include "tests/support/answers_at_once.hpp"
 #include "tests/unit/engine/script_node.hpp"
 #include "tests/unit/engine/session_fixture.hpp"
 
@@ -20,7 +21,8 @@ namespace {
 /// A bucket on one Couchbase node that answers every operation so.
 struct SubdocFixture : Fixture {
     explicit SubdocFixture(Answer always = {}, bool quiet = false)
-        : Fixture({.username = "me", .password = "secret", .quiet = quiet}, "couchbase://node") {
+        : Fixture({.username = "me", .password = "secret", .quiet = quiet, .retry_strategy = AnswersAtOnce::instance()},
+                  "couchbase://node") {
         nodes.map = ScriptNodes::map_of({"node"}, 1);
         nodes.answer = [always](const ScriptNodes::Seen&) { return always; };
         connected();
