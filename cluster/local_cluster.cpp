@@ -3,6 +3,7 @@
 #include <bit>
 #include <stdexcept>
 
+#include "cluster/kv/document.hpp"
 #include "cluster/local/cluster_thread.hpp"
 #include "cluster/local/node_hosts.hpp"
 #include "protocol/datatype.hpp"
@@ -31,18 +32,19 @@ void check(const LocalClusterOptions& options) {
 
 std::optional<StoredDocument> stored_document(const Document* document) {
     if (document == nullptr || document->deleted || document->kind != Document::Kind::committed) return std::nullopt;
-    return StoredDocument{.value = document->value,
+    return StoredDocument{.value = inflated(*document),
                           .flags = document->flags,
                           .expiry = document->expiry,
                           .cas = document->cas,
-                          .seqno = document->seqno};
+                          .seqno = document->seqno,
+                          .bytes = document->value.size()};
 }
 
-/// As nodes keep it: behind the id of the default collection, 0.
 BucketSettings memcached_bucket(std::string_view name) {
     return {.name = std::string(name), .type = BucketType::memcached, .vbuckets = 1, .replicas = 0};
 }
 
+/// As nodes keep it: behind the id of the default collection, 0.
 std::string stored_key(std::string_view key) { return std::string(1, '\0').append(key); }
 
 }  // namespace

@@ -70,11 +70,12 @@ inline constexpr Duration never = Duration::max();
 
 /// What one node keeps of a document.
 struct StoredDocument {
-    std::string value;
+    std::string value;  ///< as clients see it
     std::uint32_t flags = 0;
     std::uint32_t expiry = 0;  ///< Unix seconds; 0: none
     std::uint64_t cas = 0;
     std::uint64_t seqno = 0;  ///< in its vbucket's history
+    std::size_t bytes = 0;    ///< that the value takes there, which may be compressed
 };
 
 /// The nodes that keep a key, by the present map.
