@@ -91,7 +91,7 @@ TEST_CASE("cluster: every operation by AsioBucket") {
         AsioLoop loop{io};
         std::optional<LocalCluster> cluster;
         cluster.emplace(loop, LocalClusterOptions{.nodes = nodes});
-        AsioBucket bucket(io, cluster->connection_string(), {.username = "Administrator", .password = "password"});
+        AsioBucket bucket(io, cluster->connection_string(), ClusterAccess{}.with());
         run_with(io, bucket, [&](AsioBucket& same) -> asio::awaitable<void> {
             co_await every_operation(same, "asio");
             cluster.reset();  // it listens, so that run() would not return
@@ -99,7 +99,7 @@ TEST_CASE("cluster: every operation by AsioBucket") {
     }
     SECTION("with the cluster on a thread of its own") {
         const LocalCluster cluster = LocalCluster::on_thread({.nodes = nodes});
-        with_asio_bucket(cluster.connection_string(), {.username = "Administrator", .password = "password"},
+        with_asio_bucket(cluster.connection_string(), ClusterAccess{}.with(),
                          [](AsioBucket& bucket) { return every_operation(bucket, "asio"); });
     }
 }
