@@ -186,11 +186,12 @@ constexpr std::size_t longest_bucket_name = 100;
 
 void check_couchbase(const Settings& s) {
     const Settings unset;
-    if (s.distribution != unset.distribution || !s.weights.empty() || s.auto_eject) {
-        refuse(
-            errc::invalid_argument,
-            "options distribution, weights and auto_eject are for memcached:// hosts: a cluster's map says where keys "
-            "are");
+    const BucketOptions untold;
+    if (s.distribution != unset.distribution || !s.weights.empty() || s.auto_eject ||
+        s.server_failure_limit != untold.server_failure_limit || s.dead_timeout != untold.dead_timeout) {
+        refuse(errc::invalid_argument,
+               "options distribution, weights, auto_eject, server_failure_limit and dead_timeout are for memcached:// "
+               "hosts: a cluster's map says where keys are");
     }
     if (s.username.empty())
         refuse(errc::invalid_argument,

@@ -312,7 +312,8 @@ TEST_CASE("several memcached hosts: how keys are spread over them", "[settings]"
         CHECK_THAT(refused_settings<ArgumentError>(text), Catch::Contains(why));
     }
     const BucketOptions me{.username = "me", .password = "pw"};
-    for (const std::string option : {"distribution=ketama", "weights=1", "auto_eject=true"}) {
+    for (const std::string option :
+         {"distribution=ketama", "weights=1", "auto_eject=true", "server_failure_limit=2", "dead_timeout=1"}) {
         CHECK_THAT(refused_settings<ArgumentError>("couchbase://a?" + option, me), Catch::Contains("memcached://"));
     }
 }
