@@ -211,10 +211,10 @@ struct ErrorContext {
     Duration time_spent{};                  ///< from the call to the outcome
     /// Part of it that the server spent, as it says in its response (Couchbase only; steps of 3 % at 1 ms).
     std::optional<Duration> server_duration{};
-    std::uint32_t retries = 0;              ///< attempts beyond the first
-    std::optional<std::size_t> spec{};      ///< of mutate_in: the caller's index of the spec that failed
-    std::string path{};                     ///< and its path
-    bool may_have_happened = false;         ///< true: the server may have executed it; false: certainly not
+    std::uint32_t retries = 0;          ///< attempts beyond the first
+    std::optional<std::size_t> spec{};  ///< of mutate_in: the caller's index of the spec that failed
+    std::string path{};                 ///< and its path
+    bool may_have_happened = false;     ///< true: the server may have executed it; false: certainly not
     /// Of a multi operation, of which entries were sent: what all of them came to; see Error::all_results().
     std::shared_ptr<const detail::AnyMultiData> all_results{};
 };
