@@ -275,12 +275,13 @@ void defer_forever(Check& check) {
     TimerProbe timer{check};
     TimerProbe endless{check};
     endless.on([&] {
-        if (timer.count == 0) endless.defer();
+        // On a busy machine the timer may be due before the first delivery.
+        if (timer.count == 0 || endless.count < 2) endless.defer();
     });
     endless.defer();
     timer.schedule(2ms);
     check.run_until([&] { return timer.count > 0; }, "an event that defers itself for ever does not starve timers");
-    check.expect(endless.count > 1, "an event that defers itself is delivered again");
+    check.run_until([&] { return endless.count > 1; }, "an event that defers itself is delivered again");
 }
 
 void timer_longest(Check& check) {
