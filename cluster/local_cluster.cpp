@@ -344,4 +344,15 @@ std::optional<StoredDocument> LocalCluster::persisted(std::size_t node, std::str
     });
 }
 
+void LocalCluster::on_executed(
+    std::function<void(std::size_t node, std::uint8_t opcode, std::string_view key, std::string_view value)> witness) {
+    impl_->call([&] {
+        if (!witness) return impl_->state().set_witness(nullptr);
+        impl_->state().set_witness([witness = std::move(witness)](NodeId node, protocol::Opcode opcode,
+                                                                  std::string_view key, std::string_view value) {
+            witness(node, static_cast<std::uint8_t>(opcode), key, value);
+        });
+    });
+}
+
 }  // namespace chaise::testing

@@ -13,6 +13,7 @@
 
 #include "cluster/kv/cluster_config.hpp"
 #include "cluster/kv/disk.hpp"
+#include "protocol/opcode.hpp"
 #include "protocol/scram.hpp"
 
 namespace chaise::testing {
@@ -38,6 +39,10 @@ struct ClusterOptions {
     Duration replication_delay = Duration::zero();
     Duration persistence_delay = Duration::zero();
 };
+
+/// Hears of every request that changes a document and was executed with success.
+using ExecutionWitness =
+    std::function<void(NodeId node, protocol::Opcode opcode, std::string_view key, std::string_view value)>;
 
 /// Not due until told otherwise: replication and persistence stand still.
 inline constexpr Duration paused = Duration::max();
@@ -115,6 +120,10 @@ public:
     [[nodiscard]] Duration persistence_delay(NodeId node) const { return nodes_.at(node).persistence_delay; }
     [[nodiscard]] Duration config_delay(NodeId node) const { return nodes_.at(node).config_delay; }
 
+    /// Called before the answer is sent; may not change the cluster. Null: nobody.
+    void set_witness(ExecutionWitness witness) { witness_ = std::move(witness); }
+    [[nodiscard]] const ExecutionWitness& witness() const noexcept { return witness_; }
+
 private:
     friend class KvNode;
     struct Node {
@@ -147,6 +156,7 @@ private:
     std::shared_ptr<const ClusterConfig> cluster_config_;
     std::map<std::string, std::shared_ptr<const BucketConfig>, std::less<>> buckets_;
     std::map<std::pair<NodeId, NodeId>, Duration> link_delays_;
+    ExecutionWitness witness_;
     std::int64_t revision_ = 0;
     std::uint64_t draws_ = 0;
 };

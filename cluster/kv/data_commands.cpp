@@ -184,6 +184,10 @@ void KvConnection::finish(const Command& command, const KvOutcome& outcome) {
         pending_.emplace(outcome.pending, command.origin);
         return;
     }
+    if (const auto& witness = node_.cluster().witness(); witness && outcome.status == Status::success) {
+        const auto split = protocol::split_collection_key(command.key);
+        witness(node_.id(), command.origin.opcode, split ? split->key : command.key, command.frame.value);
+    }
     finish(command.origin, outcome);
 }
 

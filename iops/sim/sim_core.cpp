@@ -174,6 +174,14 @@ bool Core::cut_off(const Host& a, const Host& b) const noexcept {
     });
 }
 
+void Core::record_connect(const Host& from, const Endpoint& to) {
+    ++counts.connects;
+    std::deque<std::int64_t>& times = connect_times[from.name + ">" + to.to_string()];
+    times.push_back(now_);
+    while (times.front() <= now_ - Duration(std::chrono::seconds(1)).count()) times.pop_front();
+    counts.connects_in_a_second = std::max<std::uint64_t>(counts.connects_in_a_second, times.size());
+}
+
 void Core::record_fault(SimFault fault, std::uint64_t id) noexcept {
     counts.faults.add(fault);
     hash_ = sim_mix(hash_ ^ static_cast<std::uint64_t>(fault));

@@ -7,6 +7,7 @@
 #include <chaise/testing/simulation.hpp>
 
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <iosfwd>
@@ -196,12 +197,14 @@ public:
         if (trace_ != nullptr) print(to_string(kind), id, detail);
     }
     void record_fault(SimFault fault, std::uint64_t id) noexcept;
+    void record_connect(const Host& from, const Endpoint& to);
     void mix(std::uint64_t data) noexcept { hash_ = sim_mix(hash_ ^ data); }
 
     SimRandom random;  // the root; only forked, never drawn from
     SimOptions options;
     SimFaults faults;
     SimCounts counts;
+    std::map<std::string, std::deque<std::int64_t>> connect_times;  // of the last second, by who and where
     Duration wall_offset{};
     std::vector<std::unique_ptr<Host>> hosts;
     std::vector<Link*> links;  // open ones, in the order in which they were made

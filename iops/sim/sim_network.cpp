@@ -73,6 +73,7 @@ SimConnect::SimConnect(std::shared_ptr<Core> core, Host& host, const Endpoint& e
       random_(core_->random.fork(host.name).fork(endpoint.address, endpoint.port).fork("connect", host.connects++)),
       incarnation_(host.incarnation) {
     ++core_->pendings;
+    core_->record_connect(host, endpoint);
     hung_ = random_.chance(core_->faults.connect_hung);
     if (hung_) core_->record_fault(SimFault::connect_hung, host.id);
     core_->schedule(*this, draw_latency(*core_, random_));

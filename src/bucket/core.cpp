@@ -1,5 +1,7 @@
 #include "bucket/core.hpp"
 #include "bucket/parts.hpp"
+#include "operation/canary.hpp"
+#include "operation/probe.hpp"
 
 #include <chaise/diagnostics.hpp>
 #include <chaise/meta.hpp>
@@ -150,6 +152,7 @@ void Core::reject(Slot& slot, errc code, std::string_view key, std::string messa
 }
 
 void Core::reject_full(Slot& slot, std::string_view key) {
+    CHAISE_PROBE(queue_was_full);
     reject(slot, errc::queue_full, key, "the node's queue is full");
 }
 
@@ -287,7 +290,10 @@ void Core::expire(Slot& slot) {
     // Of a request that was begun the rest follows, and the server will execute it.
     const bool begun = line && line->pipeline().begun(slot);
     std::string message;
+    if (begun) CHAISE_PROBE(expired_after_sent);
+    if (!begun) CHAISE_PROBE(expired_before_sent);
     if (line == &resting_) {
+        CHAISE_PROBE(expired_resting);
         message = "waiting to be tried again";
     } else if (!begun && !(line && line->ready())) {
         message = router_.why_waiting(line);
@@ -462,7 +468,10 @@ void Core::report_unobserved(const Error& error) {
 
 void Core::withdraw(Slot& slot) noexcept {
     if ((slot.owners & owned_by_wire) != 0) {
-        if (slot.line->pipeline().begun(slot)) return;
+        if (slot.line->pipeline().begun(slot)) {
+            if (planted != canary::slot_not_abandoned || !slot.line->pipeline().sent(slot)) return;
+            slot.opaque -= 1u << SlotPool::index_bits;  // the slot's next user gets the same one
+        }
         slot.line->pipeline().remove(slot);
     } else if (!slot.line) {
         std::erase(connecting_, &slot);
@@ -474,6 +483,7 @@ void Core::cancel(Slot& slot) {
     if (!wanted(slot)) return;
     if ((slot.owners & owned_by_parts) != 0) return cancel_whole(slot);
     const bool sent = (slot.owners & owned_by_wire) != 0 && slot.line->pipeline().begun(slot);
+    if (sent) CHAISE_PROBE(cancelled_after_sent);
     fail_later(slot, make_error(slot, errc::cancelled, "cancelled by the caller", sent));
 }
 

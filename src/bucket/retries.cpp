@@ -1,6 +1,8 @@
 // Requests that are tried again after an answer that says "not now". They rest in a line of their own.
 
 #include "bucket/core.hpp"
+#include "operation/canary.hpp"
+#include "operation/probe.hpp"
 #include "operation/retry.hpp"
 
 #include <algorithm>
@@ -21,7 +23,8 @@ std::optional<Duration> Core::ask_strategy(const Slot& slot, RetryReason reason,
 }
 
 bool Core::goes_again(Slot& slot) {
-    return slot.idempotent && ask_strategy(slot, RetryReason::connection_lost_in_flight, std::nullopt).has_value();
+    const bool harmless = slot.idempotent || planted == canary::write_retried;
+    return harmless && ask_strategy(slot, RetryReason::connection_lost_in_flight, std::nullopt).has_value();
 }
 
 bool Core::try_later(Slot& slot, protocol::Status status) {
@@ -45,9 +48,13 @@ bool Core::try_later(Slot& slot, protocol::Status status) {
     }
     const auto delay = ask_strategy(slot, *reason, suggested);
     // Who cannot try again in time need not wait for it.
-    if (!delay || *delay >= slot.deadline - now()) return false;
+    if (!delay || *delay >= slot.deadline - now()) {
+        CHAISE_PROBE(no_time_to_try_again);
+        return false;
+    }
     if (!slot.line->pipeline().move(slot, resting_.pipeline())) return false;
     slot.line = &resting_;
+    CHAISE_PROBE(tried_later);
     slot.tried_again = true;
     slot.last_status = static_cast<std::uint16_t>(status);
     count_retry(slot);

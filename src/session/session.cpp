@@ -1,6 +1,8 @@
 #include "session/session.hpp"
 
 #include "bucket/core.hpp"
+#include "operation/canary.hpp"
+#include "operation/probe.hpp"
 
 #include <fmt/format.h>
 
@@ -64,7 +66,10 @@ void Session::on_connect(std::unique_ptr<Transport> transport, std::error_code e
     Core::Dispatch dispatch(core_);
     pending_.reset();
     if (error) {
-        if (next_address_ < addresses_.size()) return connect_next();
+        if (next_address_ < addresses_.size()) {
+            CHAISE_PROBE(second_address_tried);
+            return connect_next();
+        }
         return attempt_failed(errc::not_connected, fmt::format("cannot connect: {}", error.message()));
     }
     transport_ = std::move(transport);
@@ -115,7 +120,7 @@ void Session::bootstrap_progress(Handshake& handshake, typename Handshake::Progr
 }
 
 void Session::become_ready() {
-    stop_timer();
+    if constexpr (planted != canary::timer_not_cancelled) stop_timer();
     std::string config;
     if (auto* couchbase = std::get_if<CouchbaseBootstrap>(&bootstrap_)) {
         features_ = couchbase->features();
@@ -168,8 +173,10 @@ void Session::on_timer() {
             return attempt_failed(errc::timeout_before_send,
                                   fmt::format("cannot resolve \"{}\" within connect_timeout", endpoint_.host));
         case State::connecting:
+            CHAISE_PROBE(connect_timed_out);
             return attempt_failed(errc::timeout_before_send, "no connection within connect_timeout");
         case State::bootstrapping:
+            CHAISE_PROBE(bootstrap_timed_out);
             return attempt_failed(errc::timeout_before_send,
                                   "connected, but the server did not answer within connect_timeout");
         case State::ready:  // draining
@@ -242,6 +249,7 @@ void Session::drain() {
 
 void Session::connection_lost(std::string_view reason, errc code) {
     if (state_ == State::bootstrapping) {
+        CHAISE_PROBE(loss_while_bootstrapping);
         const auto* couchbase = std::get_if<CouchbaseBootstrap>(&bootstrap_);
         if (couchbase && !couchbase->greeted()) code = errc::protocol_error;
         return attempt_failed(code,
@@ -261,16 +269,21 @@ void Session::connection_lost(std::string_view reason, errc code) {
             pipeline_.remove(*slot);
             unowned(*slot);
         } else if (sent && !core_.goes_again(*slot)) {
+            CHAISE_PROBE(sent_write_lost);
             Error error = core_.make_error(*slot, errc::connection_lost_after_send, last_failure_, true);
             pipeline_.remove(*slot);
             core_.fail_later(*slot, std::move(error));
         } else {
+            CHAISE_PROBE(sent_read_repeated);
             Core::count_retry(*slot);
             if (draining_) core_.router().reroute(*slot);
         }
         slot = next;
     }
-    if (draining_) return close();
+    if (draining_) {
+        CHAISE_PROBE(lost_while_draining);
+        return close();
+    }
     pipeline_.restart();
     retry_later();
     core_.router().session_lost(*this);
@@ -283,7 +296,9 @@ void Session::check_silence(TimePoint now) {
     const Slot* oldest = pipeline_.first();
     const bool unanswered = oldest && pipeline_.begun(*oldest) && now - oldest->started >= limit;
     const bool takes_nothing = write_blocked_ && now - blocked_since_ >= limit;
-    if (unanswered || takes_nothing) connection_lost("the server was silent while operations timed out");
+    if (!unanswered && !takes_nothing) return;
+    CHAISE_PROBE(silence_found);
+    connection_lost("the server was silent while operations timed out");
 }
 
 // ---- bytes out -----------------------------------------------------------------------------------------------------
@@ -297,6 +312,7 @@ void Session::flush() {
         if (result.error) return connection_lost(result.error.message());
         bootstrap_out_.erase(0, result.bytes);
         if (bootstrap_out_.empty()) return;
+        CHAISE_PROBE(bootstrap_cut_by_a_full_pipe);
         write_blocked_ = true;
         return transport_->wait_writable();
     }
@@ -307,6 +323,7 @@ void Session::flush() {
         pipeline_.written(result.bytes);
         if (result.error) return connection_lost(result.error.message());
         if (result.bytes < pipeline_.gathered_bytes()) {
+            CHAISE_PROBE(request_cut_by_a_full_pipe);
             write_blocked_ = true;
             blocked_since_ = core_.now();
             return transport_->wait_writable();
@@ -317,7 +334,7 @@ void Session::flush() {
 void Session::on_writable() {
     Core::Dispatch dispatch(core_);
     write_blocked_ = false;
-    core_.mark_dirty(*this);
+    if constexpr (planted != canary::wake_up_lost) core_.mark_dirty(*this);
 }
 
 // ---- bytes in ------------------------------------------------------------------------------------------------------
@@ -356,11 +373,15 @@ void Session::resume() {
     if (state_ != State::ready) [[unlikely]]
         return on_bootstrap_frame(frame);
     Slot* slot = core_.find(frame.opaque);
-    if (!slot || slot->line != this || (slot->owners & owned_by_wire) == 0 || !pipeline_.sent(*slot)) [[unlikely]]
+    if (!slot || slot->line != this || (slot->owners & owned_by_wire) == 0 || !pipeline_.sent(*slot)) [[unlikely]] {
+        CHAISE_PROBE(stray_response);
         return;  // nobody's: skipped
+    }
     if (static_cast<std::uint8_t>(frame.opcode) != slot->opcode) [[unlikely]] {
+        CHAISE_PROBE(other_opcode);
         return connection_lost("the response is to another operation than the request", errc::protocol_error);
     }
+    if (!wanted(*slot)) CHAISE_PROBE(late_response_skipped);
     core_.respond(*slot, frame, receive_.buffer());
 }
 

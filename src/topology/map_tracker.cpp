@@ -1,5 +1,8 @@
 #include "topology/map_tracker.hpp"
 
+#include "operation/canary.hpp"
+#include "operation/probe.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -15,7 +18,10 @@ std::string MapTracker::offer(std::string_view text, const Endpoint& sender) {
     if (map.locator == protocol::ClusterMap::Locator::none) return "it does not say how keys find their nodes";
     if (current_) {
         std::string why_not = protocol::why_not_acceptable(*current_, map);
-        if (!why_not.empty()) return why_not;
+        if (!why_not.empty() && planted != canary::config_compared_wrong) {
+            CHAISE_PROBE(map_refused);
+            return why_not;
+        }
     }
     std::string network = current_ ? network_ : protocol::choose_network(map, wanted_network_, sender, tls_);
     std::vector<Endpoint> servers = protocol::kv_endpoints(map, network, tls_);

@@ -1,6 +1,7 @@
 #include "topology/router.hpp"
 
 #include "bucket/core.hpp"
+#include "operation/probe.hpp"
 #include "protocol/requests.hpp"
 #include "protocol/responses.hpp"
 
@@ -316,7 +317,10 @@ void Router::retire(std::unique_ptr<Session> session) {
     session->drain();
     for (Slot* slot = session->pipeline().first(); slot;) {
         Slot* next = slot->next;
-        if (!session->pipeline().begun(*slot)) reroute(*slot);
+        if (!session->pipeline().begun(*slot)) {
+            CHAISE_PROBE(node_left_with_unsent);
+            reroute(*slot);
+        }
         slot = next;
     }
     retired_.push_back(std::move(session));
@@ -329,6 +333,7 @@ void Router::reroute_unsent(Session& session) {
         if (!session.pipeline().begun(*slot) && slot->copy != this_node && slot->collection) {
             const Route to = route_of(*slot);
             if (&to.line != &session) {
+                CHAISE_PROBE(unsent_rerouted);
                 move(*slot, to);
             } else {
                 Core::set_vbucket(*slot, to.vbucket);  // a bucket made anew may have another number of them
@@ -365,6 +370,7 @@ void Router::on_push(Session& session, const protocol::Frame& frame) {
     if (!push->config.empty()) {
         offer(session, push->config);
     } else if (tracker_.is_news(push->revision)) {
+        CHAISE_PROBE(push_told_news);
         if (refreshing_) {
             refresh_again_ = true;
         } else {
@@ -446,11 +452,14 @@ void Router::learn(Slot& slot, const protocol::Frame& frame) {
 void Router::not_mine(Slot& slot, const protocol::Frame& frame) {
     const Line* const from = slot.line;
     const bool news = !frame.value.empty() && offer(static_cast<Session&>(*slot.line), frame.value).empty();
+    if (news) CHAISE_PROBE(not_mine_with_news);
+    if (!news) CHAISE_PROBE(not_mine_without_news);
     Core::count_retry(slot);
     const Route next = route_of(slot);
     Session* const heir = node(tracker_.current()->forward_server(next.vbucket, slot.copy));
     // The heir has been asked already, after the owner: not to and fro between them without a pause.
     if (&next.line != from && (news || from != heir)) return move(slot, next);
+    if (heir && heir != from && heir->ready()) CHAISE_PROBE(asked_the_heir);
     // The map has nothing newer to say: to the node that will have the vbucket, or later.
     move(slot, {heir && heir != from && heir->ready() ? static_cast<Line&>(*heir) : waiting_, next.vbucket});
 }
@@ -468,6 +477,7 @@ void Router::reroute_waiting() {
 
 void Router::wait_for_news() {
     if (!has_map() || retry_timer_->active()) return;
+    CHAISE_PROBE(waited_for_news);
     // After a while in which nothing had to wait it is another story.
     if (core_.now() - last_retry_ > retry_delays.back()) retry_step_ = 0;
     core_.iops().schedule(*retry_timer_, retry_delays[std::min(retry_step_++, retry_delays.size() - 1)]);
@@ -505,6 +515,7 @@ void Router::refreshed(bool answered) {
     refreshes_failed_ = answered ? 0 : refreshes_failed_ + 1;
     // Whom it was asked may be dead: another may know. But not for ever.
     const bool another = !answered && refreshes_failed_ < nodes_.size();
+    if (another) CHAISE_PROBE(refresh_went_elsewhere);
     if (std::exchange(refresh_again_, false) || another) refresh();
 }
 

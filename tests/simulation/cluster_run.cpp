@@ -69,6 +69,9 @@ public:
         : SimulatedRun(seed, trace, verbs(), true), shape_(draw_shape(random_, seed)) {
         cluster_.emplace(world_, shape_.cluster);
         linearizability_.blank_padding = false;
+        cluster_->on_executed([this](std::size_t, std::uint8_t, std::string_view key, std::string_view value) {
+            workload_.executed(key, value);
+        });
         SimFaults faults = world_.faults();
         if (faults.host_killed > 0 && !shape_.careless) killers_ = random_.between(1, 2);
         faults.host_killed = 0;

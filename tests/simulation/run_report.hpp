@@ -18,7 +18,9 @@ struct RunReport {
     std::uint64_t ambiguous = 0;
     std::uint64_t not_done = 0;
     std::uint64_t cancelled = 0;
-    std::uint64_t rerouted = 0;  ///< answers "not my vbucket"
+    std::uint64_t rerouted = 0;              ///< answers "not my vbucket"
+    std::uint64_t operations_at_a_time = 0;  ///< the most that one bucket had under way
+    std::uint64_t connects_in_a_second = 0;  ///< the most attempts by one bucket at one address
     std::uint64_t fault_count = 0;
     std::size_t fault_kinds = 0;
     std::uint64_t connections = 0;

@@ -1,5 +1,6 @@
 #include "tests/simulation/simulated_run.hpp"
 
+#include <algorithm>
 #include <ios>
 #include <ostream>
 #include <utility>
@@ -7,6 +8,14 @@
 namespace chaise::testing {
 
 using namespace std::chrono_literals;
+
+namespace {
+
+/// By one bucket to one address. Waits of 10, 20 … ms make eight in the first second; a node that leaves the map and
+/// comes back begins anew.
+constexpr std::uint64_t connects_in_a_second_max = 24;
+
+}  // namespace
 
 SimulatedRun::SimulatedRun(std::uint64_t seed, std::ostream* trace, std::vector<Verb> verbs, bool locks_and_numbers)
     : world_(seed, {.swarm = true}),
@@ -20,6 +29,15 @@ SimulatedRun::SimulatedRun(std::uint64_t seed, std::ostream* trace, std::vector<
 void SimulatedRun::connect(std::string_view connection_string, BucketOptions options) {
     options.operation_timeout = 250ms;
     options.connect_timeout = 100ms;
+    // Queues that overflow now and then.
+    if (random_.chance(0.2)) {
+        options.max_queue_operations = random_.between(4, 24);
+        const std::size_t hosts =
+            1 + static_cast<std::size_t>(std::count(connection_string.begin(), connection_string.end(), ','));
+        // Each host's, as often as maps may come and go while what was sent to it is waited for; two that wait.
+        workload_.queue_bound(options.max_queue_operations, 4 * hosts + 2);
+        workload_.also_explained(errc::queue_full);
+    }
     for (auto& bucket : buckets_) {
         bucket = std::make_unique<AsyncBucket>(world_, connection_string, options);
         bucket->on_unobserved([this](const Error&) { ++unobserved_; });
@@ -112,6 +130,10 @@ void SimulatedRun::close_books() {
     report_.faults += counts.faults.to_string();
     report_.connections = counts.connections;
     report_.virtual_seconds = std::chrono::duration<double>(world_.now() - began_).count();
+    report_.connects_in_a_second = counts.connects_in_a_second;
+    if (counts.connects_in_a_second > connects_in_a_second_max) {
+        complain(std::to_string(counts.connects_in_a_second) + " attempts to connect to one address in a second");
+    }
     if (report_.operations < 500) complain("not a real run: too few operations");
     if (report_.fault_kinds < 3) complain("not a real run: too few kinds of fault");
     if (report_.connections < 2) complain("not a real run: too few connections");

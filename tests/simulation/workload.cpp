@@ -43,6 +43,9 @@ KeyAction action_of(Verb verb) noexcept {
     return KeyAction::touch;
 }
 
+/// Handles whose outcomes wait for their consumers, multi operations as a whole, connects.
+constexpr std::size_t handles_max = 64;
+
 bool takes_cas(Verb verb) noexcept {
     return verb == Verb::upsert || verb == Verb::replace || verb == Verb::append || verb == Verb::remove;
 }
@@ -91,6 +94,12 @@ Task<> Workload::work(AsyncBucket& bucket, IOPS& clock, std::uint64_t number) {
             for (std::uint64_t n = random.between(2, 12); n > 0; --n) {
                 spawn(world_, operate(bucket, draw_call(random, number)));
             }
+        } else if (random.chance(0.05)) {
+            // One operation of several keys: reads, or writes.
+            const Verb verb = random.chance(0.5) ? Verb::get : Verb::upsert;
+            std::vector<Call> calls;
+            for (std::uint64_t n = random.between(1, 8); n > 0; --n) calls.push_back(draw_call(random, number, verb));
+            co_await operate_on_several(bucket, std::move(calls));
         } else {
             Call call = draw_call(random, number);
             co_await operate(bucket, std::move(call));
@@ -129,12 +138,13 @@ void Workload::abandon_one(AsyncBucket& bucket, SimRandom& random) {
     history_.add(key, std::move(operation));
 }
 
-Workload::Call Workload::draw_call(SimRandom& random, std::uint64_t client) {
+/// `verb`: of several in one operation, for which there are no CAS and no locks.
+Workload::Call Workload::draw_call(SimRandom& random, std::uint64_t client, std::optional<Verb> verb) {
     const std::uint64_t id = next_id_++;
     Call call{};
     call.id = id;
-    call.verb = verbs_[random.below(verbs_.size())];
-    call.key = draw_key(call.verb, random);
+    call.verb = verb ? *verb : verbs_[random.below(verbs_.size())];
+    call.key = verb ? "key" + std::to_string(random.below(plain_keys)) : draw_key(call.verb, random);
     call.timeout = Duration(static_cast<std::int64_t>(random.between(2'000'000, 400'000'000)));
     call.lock_time = std::chrono::seconds(random.between(1, 2));
     // Far enough away for calendars that leap by days.
@@ -151,7 +161,7 @@ Workload::Call Workload::draw_call(SimRandom& random, std::uint64_t client) {
         key_of_[id] = call.key;
     }
     const bool knows = random.chance(0.5);
-    if (knows && takes_cas(call.verb)) {
+    if (knows && !verb && takes_cas(call.verb)) {
         operation.cas = is_lock_key(call.key) ? locks_[call.key].cas : last_cas_[call.key];
     }
     if (call.verb == Verb::unlock) operation.cas = locks_[call.key].cas;
@@ -159,26 +169,85 @@ Workload::Call Workload::draw_call(SimRandom& random, std::uint64_t client) {
     return call;
 }
 
-/// Starts an operation, awaits it and writes down what came of it.
-Task<> Workload::operate(AsyncBucket& bucket, Call call) {
+void Workload::begin(AsyncBucket& bucket, Call& call) {
+    check_queue(bucket);
     call.operation.started = world_.now();
-    if (call.operation.cas != 0 && is_lock_key(call.key)) {
-        locks_[call.key].held = false;
-        used_.emplace(call.key, call.operation.cas);
-    }
     register_.started(call.id, world_.now(), world_.now() + call.timeout, call.key);
     ++report_.operations;
-    const std::uint64_t era_before = era();
-    if (call.verb == Verb::lock) ++being_locked_[call.key];
-    const Error error = co_await perform(bucket, call);
+}
+
+void Workload::end(Call& call, const Error& error) {
     register_.completed(call.id, world_.now());
     call.operation.completed = world_.now();
     call.operation.outcome = outcome_of(call, error);
     report_.ambiguous += call.operation.outcome == KeyOutcome::ambiguous;
     report_.not_done += call.operation.outcome == KeyOutcome::not_done;
     report_.succeeded += call.operation.outcome == KeyOutcome::ok;
+    if (call.operation.outcome == KeyOutcome::not_done) not_done_.insert(call.id);
+}
+
+/// Starts an operation, awaits it and writes down what came of it.
+Task<> Workload::operate(AsyncBucket& bucket, Call call) {
+    if (call.operation.cas != 0 && is_lock_key(call.key)) {
+        locks_[call.key].held = false;
+        used_.emplace(call.key, call.operation.cas);
+    }
+    begin(bucket, call);
+    const std::uint64_t era_before = era();
+    if (call.verb == Verb::lock) ++being_locked_[call.key];
+    const Error error = co_await perform(bucket, call);
+    end(call, error);
     if (is_lock_key(call.key)) keep_lock(call, era_before);
     write_down(call);
+}
+
+/// Of one multi operation each entry is an operation of its own, which starts and ends with it.
+Task<> Workload::operate_on_several(AsyncBucket& bucket, std::vector<Call> calls) {
+    const Duration timeout = calls.front().timeout;
+    for (Call& call : calls) {
+        call.timeout = timeout;
+        begin(bucket, call);
+    }
+    const auto finish = [&]<class T>(const Expected<MultiResult<T>, Error>& outcome) {
+        const MultiResult<T> all = outcome ? *outcome : outcome.error().template all_results<T>();
+        if (all.size() != calls.size() && !all.empty()) complain("a multi operation lost entries");
+        for (std::size_t i = 0; i < calls.size(); ++i) {
+            // Without entries none was sent.
+            Error error = all.size() == calls.size() ? take(calls[i].operation, all[i].result) : outcome.error();
+            end(calls[i], error);
+            write_down(calls[i]);
+        }
+    };
+    if (calls.front().verb == Verb::get) {
+        std::vector<std::string> keys;
+        for (const Call& call : calls) keys.push_back(call.key);
+        finish(co_await bucket.get_multi(keys, {.timeout = timeout}).as_expected());
+    } else {
+        std::vector<std::pair<std::string, std::string>> documents;
+        for (const Call& call : calls) documents.emplace_back(call.key, call.operation.value);
+        finish(co_await bucket.upsert_multi(documents, {.timeout = timeout}).as_expected());
+    }
+}
+
+void Workload::check_queue(const AsyncBucket& bucket) {
+    report_.operations_at_a_time = std::max<std::uint64_t>(report_.operations_at_a_time, bucket.operations());
+    if (queue_max_ == 0 || bucket.operations() <= queue_max_ * lines_max_ + handles_max) return;
+    complain(std::to_string(bucket.operations()) + " operations under way, with queues of " +
+             std::to_string(queue_max_));
+}
+
+void Workload::executed(std::string_view key, std::string_view value) {
+    const std::size_t mark = value.find_last_of("#+");
+    if (mark == std::string_view::npos) return;
+    std::uint64_t id = 0;
+    const char* const end = value.data() + value.size();
+    const auto parsed = std::from_chars(value.data() + mark + 1, end, id);
+    const auto maker = key_of_.find(id);
+    if (parsed.ec != std::errc{} || parsed.ptr != end || maker == key_of_.end() || maker->second != key) {
+        return complain("a server was told to write \"" + std::string(value) + "\" to " + std::string(key));
+    }
+    if (++executions_[id] > 1)
+        complain("operation " + std::to_string(id) + " on " + maker->second + " was executed twice");
 }
 
 Task<Error> Workload::perform(AsyncBucket& bucket, Call& call) {
@@ -372,13 +441,20 @@ Task<> Workload::use_in_quiet(AsyncBucket& bucket, std::string key, bool write, 
     call.operation.completed = world_.now();
     call.operation.outcome = outcome_of(call, error);
     const bool lost = error.code() == errc::connection_lost_after_send && write && connections_end;
-    if (error && error.code() != errc::document_not_found && !lost) complain("in the quiet: " + error.message());
+    const bool full = error.code() == errc::queue_full && queue_max_ != 0;
+    if (error && error.code() != errc::document_not_found && !lost && !full)
+        complain("in the quiet: " + error.message());
     write_down(call);
 }
 
 std::vector<std::string> Workload::complaints(const LinearizabilityOptions& options) const {
     std::vector<std::string> all = register_.complaints();
     for (std::string& line : history_.complaints(options)) all.push_back(std::move(line));
+    for (const std::uint64_t id : not_done_) {
+        if (executions_.contains(id)) {
+            all.push_back("operation " + std::to_string(id) + " promised that nothing had happened, and was executed");
+        }
+    }
     return all;
 }
 

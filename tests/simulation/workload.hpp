@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -63,6 +64,14 @@ public:
     /// An error that has its reason in what these servers do.
     void also_explained(errc code) { explained_.push_back(code); }
 
+    /// A server has executed a write with success: whose it was is in the value.
+    void executed(std::string_view key, std::string_view value);
+    /// A queue of this many operations for each of so many lines: what is under way may not be more.
+    void queue_bound(std::size_t operations, std::size_t lines) noexcept {
+        queue_max_ = operations;
+        lines_max_ = lines;
+    }
+
     [[nodiscard]] const std::vector<std::string>& keys() const noexcept { return keys_; }
     [[nodiscard]] History& history() noexcept { return history_; }
     [[nodiscard]] std::uint64_t done() const noexcept { return done_; }
@@ -88,14 +97,18 @@ private:
 
     void abandon_one(AsyncBucket& bucket, SimRandom& random);
     Task<> operate(AsyncBucket& bucket, Call call);
+    Task<> operate_on_several(AsyncBucket& bucket, std::vector<Call> calls);
+    void begin(AsyncBucket& bucket, Call& call);
+    void end(Call& call, const Error& error);
     Task<Error> perform(AsyncBucket& bucket, Call& call);
     Task<Error> perform_more(AsyncBucket& bucket, Call& call);
-    [[nodiscard]] Call draw_call(SimRandom& random, std::uint64_t client);
+    [[nodiscard]] Call draw_call(SimRandom& random, std::uint64_t client, std::optional<Verb> verb = {});
     void write_down(Call& call);
     void keep_lock(const Call& call, std::uint64_t era_before);
     [[nodiscard]] std::string draw_key(Verb verb, SimRandom& random) const;
     [[nodiscard]] KeyOutcome outcome_of(const Call& call, const Error& error);
     void check_value(const std::string& key, const std::string& value);
+    void check_queue(const AsyncBucket& bucket);
     /// Locks that were given in another era may be gone.
     [[nodiscard]] std::uint64_t era() const noexcept { return eras_ + world_.counts().faults[SimFault::host_killed]; }
     void complain(std::string line) { report_.complaints.push_back(std::move(line)); }
@@ -108,7 +121,9 @@ private:
     std::vector<errc> explained_;
     CompletionRegister register_;
     History history_;
-    std::map<std::uint64_t, std::string> key_of_;  // of operations that put their number into a value
+    std::map<std::uint64_t, std::string> key_of_;        // of operations that put their number into a value
+    std::map<std::uint64_t, std::uint64_t> executions_;  // of those operations, by the servers
+    std::set<std::uint64_t> not_done_;                   // that promised not to have been
     std::map<std::string, Cas> last_cas_;
     std::map<std::string, Lock> locks_;
     std::set<std::pair<std::string, Cas>> used_;     // by who ends a lock
@@ -117,6 +132,8 @@ private:
     std::uint64_t next_id_ = 1;
     std::uint64_t eras_ = 0;
     std::uint64_t done_ = 0;
+    std::size_t queue_max_ = 0;  // 0: far away
+    std::size_t lines_max_ = 0;
     bool script_over_ = false;
     bool locks_hold_ = true;
 };

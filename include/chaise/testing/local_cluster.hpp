@@ -177,6 +177,13 @@ public:
     [[nodiscard]] std::optional<StoredDocument> persisted(std::size_t node, std::string_view key,
                                                           std::string_view bucket = {}) const;
 
+    /// Hears of every request that a node has executed with success and that is not a plain read: its opcode (as on
+    /// the wire), key and value as sent. On the cluster's loop, before the answer is sent; may not change the cluster.
+    /// Durable writes are not told. Null: nobody.
+    void on_executed(
+        std::function<void(std::size_t node, std::uint8_t opcode, std::string_view key, std::string_view value)>
+            witness);
+
 private:
     class Impl;
     LocalCluster(std::function<std::unique_ptr<IOPS>()> make_iops, const LocalClusterOptions& options);

@@ -80,7 +80,10 @@ struct SimLeaks {
 struct SimCounts {
     std::uint64_t events = 0;       ///< dispatched
     std::uint64_t connections = 0;  ///< established
-    std::uint64_t bytes = 0;        ///< delivered to readers
+    std::uint64_t connects = 0;     ///< attempts
+    /// The most attempts of one host to reach one address that began within one second: no storm of reconnects.
+    std::uint64_t connects_in_a_second = 0;
+    std::uint64_t bytes = 0;  ///< delivered to readers
     SimFaultCounts faults;
 };
 
