@@ -1,7 +1,7 @@
 # Dependencies: the system's packages first; what it lacks is downloaded, by hash, unless that is switched off.
 #
 # The versions fetched are those of Debian 12, which the tests run with (c-ares: the nearest that has a CMake target
-# of the right name). OpenSSL is never fetched: it is the system's to keep up to date.
+# of the right name). OpenSSL and libcurl are never fetched: they are the system's to keep up to date.
 option(CHAISE_FETCH_DEPENDENCIES "Download the dependencies that find_package does not find" ON)
 
 include(FetchContent)
@@ -26,6 +26,7 @@ endmacro()
 
 find_package(Threads REQUIRED)
 find_package(OpenSSL REQUIRED)
+find_package(CURL 7.85 REQUIRED)
 
 set(FMT_INSTALL ON)
 chaise_dependency(fmt TARGET fmt::fmt

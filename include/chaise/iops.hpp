@@ -21,6 +21,7 @@
 
 namespace chaise {
 
+class HttpClient;
 class IOPS;
 
 /// What `IOPS::update_event` and `IOPS::update_timer` are asked to do (values of the seed).
@@ -147,6 +148,9 @@ public:
     [[nodiscard]] virtual std::uint64_t random();
     /// Default: POSIX stream sockets and c-ares over this IOPS's events.
     [[nodiscard]] virtual TransportFactory& transport_factory();
+    /// HTTP (http.hpp) for the owner of this IOPS, who destroys it first. Default: libcurl over this IOPS's events;
+    /// null: there is none here.
+    [[nodiscard]] virtual std::unique_ptr<HttpClient> make_http_client();
     /// What a callback or coroutine threw, told at the end of the dispatch with the engine consistent. The loop's
     /// own run rethrows it. Default: std::terminate by rethrowing here.
     virtual void on_exception(std::exception_ptr exception) noexcept;

@@ -119,6 +119,23 @@ protected:
     ~ResolveHandler() = default;
 };
 
+/// What a DNS SRV record points to.
+struct ServiceTarget {
+    std::string host;  ///< a name, without the dot at its end
+    std::uint16_t port = 0;
+
+    friend bool operator==(const ServiceTarget&, const ServiceTarget&) = default;
+};
+
+class ServiceHandler {
+public:
+    /// Called once. Without an error there is at least one target, in the order of the answer.
+    virtual void on_service(std::vector<ServiceTarget> targets, std::error_code error) = 0;
+
+protected:
+    ~ServiceHandler() = default;
+};
+
 class Listener {
 public:
     Listener() = default;
@@ -143,6 +160,15 @@ public:
     [[nodiscard]] virtual std::unique_ptr<Listener> listen(const Endpoint& endpoint, AcceptHandler& handler) = 0;
     /// Names to numeric addresses without blocking; a numeric name answers itself (still not inline).
     [[nodiscard]] virtual std::unique_ptr<Pending> resolve(std::string_view host, ResolveHandler& handler) = 0;
+    /// The targets of a name's SRV records ("_couchbase._tcp.example.com"), without blocking. Null: this factory knows
+    /// no such records (the default).
+    [[nodiscard]] virtual std::unique_ptr<Pending> resolve_service(std::string_view /*name*/,
+                                                                   ServiceHandler& /*handler*/) {
+        return nullptr;
+    }
+    /// Name servers to ask instead of the system's: "address[:port],…". To be called before anything is resolved.
+    /// False: this factory cannot (the default).
+    [[nodiscard]] virtual bool use_name_servers(std::string_view /*servers*/) { return false; }
 };
 
 }  // namespace chaise

@@ -21,9 +21,19 @@ std::unique_ptr<Listener> PosixTransportFactory::listen(const Endpoint& endpoint
     return std::make_unique<PosixListener>(iops_, options_, endpoint, handler);
 }
 
-std::unique_ptr<Pending> PosixTransportFactory::resolve(std::string_view host, ResolveHandler& handler) {
+Resolver& PosixTransportFactory::resolver() {
     if (!resolver_) resolver_ = std::make_unique<Resolver>(iops_, options_.resolver);
-    return resolver_->resolve(host, handler);
+    return *resolver_;
 }
+
+std::unique_ptr<Pending> PosixTransportFactory::resolve(std::string_view host, ResolveHandler& handler) {
+    return resolver().resolve(host, handler);
+}
+
+std::unique_ptr<Pending> PosixTransportFactory::resolve_service(std::string_view name, ServiceHandler& handler) {
+    return resolver().resolve_service(name, handler);
+}
+
+bool PosixTransportFactory::use_name_servers(std::string_view servers) { return resolver().use_name_servers(servers); }
 
 }  // namespace chaise

@@ -18,8 +18,12 @@ public:
     [[nodiscard]] std::unique_ptr<Pending> connect(const Endpoint& endpoint, ConnectHandler& handler) override;
     [[nodiscard]] std::unique_ptr<Listener> listen(const Endpoint& endpoint, AcceptHandler& handler) override;
     [[nodiscard]] std::unique_ptr<Pending> resolve(std::string_view host, ResolveHandler& handler) override;
+    [[nodiscard]] std::unique_ptr<Pending> resolve_service(std::string_view name, ServiceHandler& handler) override;
+    [[nodiscard]] bool use_name_servers(std::string_view servers) override;
 
 private:
+    [[nodiscard]] Resolver& resolver();
+
     IOPS& iops_;
     PosixOptions options_;
     std::unique_ptr<Resolver> resolver_;

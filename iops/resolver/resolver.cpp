@@ -43,32 +43,62 @@ struct Resolver::Watch {
 
 /// What the caller holds. The answer is kept here and told in a dispatch of its own, so that the handler may do
 /// anything, and is never called inside `resolve`.
-class Resolver::Request final : public Pending {
+class Resolver::Request : public Pending {
 public:
-    Request(IOPS& iops, ResolveHandler& handler) : iops_(iops), handler_(handler), event_(iops.timer_event_factory()) {
+    explicit Request(IOPS& iops) : iops_(iops), event_(iops.timer_event_factory()) {
         event_->set_handler([](void* self, int) { static_cast<Request*>(self)->tell(); }, this);
     }
     ~Request() override {
         if (event_->state() != Event::State::initialized) iops_.cleanup(*event_);
         if (query != nullptr) query->resolver->abandon(*query);
     }
-    void finish(std::vector<std::string> addresses, std::error_code error) {
+    void fail(std::error_code error) {
         query = nullptr;
-        addresses_ = std::move(addresses);
         error_ = error;
         iops_.defer(*event_);
     }
 
     Query* query = nullptr;  // while c-ares works on it
 
+protected:
+    [[nodiscard]] std::error_code error() const noexcept { return error_; }
+
 private:
-    void tell() { handler_.on_resolve(std::move(addresses_), error_); }
+    virtual void tell() = 0;
 
     IOPS& iops_;
-    ResolveHandler& handler_;
     std::unique_ptr<TimerEvent> event_;
-    std::vector<std::string> addresses_;
     std::error_code error_;
+};
+
+class Resolver::AddressRequest final : public Request {
+public:
+    AddressRequest(IOPS& iops, ResolveHandler& handler) : Request(iops), handler_(handler) {}
+    void finish(std::vector<std::string> addresses) {
+        addresses_ = std::move(addresses);
+        fail({});
+    }
+
+private:
+    void tell() override { handler_.on_resolve(std::move(addresses_), error()); }
+
+    ResolveHandler& handler_;
+    std::vector<std::string> addresses_;
+};
+
+class Resolver::ServiceRequest final : public Request {
+public:
+    ServiceRequest(IOPS& iops, ServiceHandler& handler) : Request(iops), handler_(handler) {}
+    void finish(std::vector<ServiceTarget> targets) {
+        targets_ = std::move(targets);
+        fail({});
+    }
+
+private:
+    void tell() override { handler_.on_service(std::move(targets_), error()); }
+
+    ServiceHandler& handler_;
+    std::vector<ServiceTarget> targets_;
 };
 
 Resolver::Resolver(IOPS& iops, ResolverOptions options) : iops_(iops), options_(std::move(options)) {}
@@ -105,23 +135,48 @@ std::error_code Resolver::open_channel() {
     return {};
 }
 
+bool Resolver::use_name_servers(std::string_view servers) {
+    if (channel_ != nullptr) return false;
+    options_.nameservers = servers;
+    return true;
+}
+
+/// c-ares is about to get the request.
+void Resolver::begin(Request& request) {
+    request.query = new Query{this, &request};
+    ++wanted_;
+}
+
 std::unique_ptr<Pending> Resolver::resolve(std::string_view host, ResolveHandler& handler) {
-    auto request = std::make_unique<Request>(iops_, handler);
+    auto request = std::make_unique<AddressRequest>(iops_, handler);
     if (posix::is_numeric(host)) {
-        request->finish({std::string{host}}, {});
+        request->finish({std::string{host}});
         return request;
     }
     if (const std::error_code error = open_channel()) {
-        request->finish({}, error);
+        request->fail(error);
         return request;
     }
-    request->query = new Query{this, request.get()};
-    ++wanted_;
+    begin(*request);
     ares_addrinfo_hints hints{};
     hints.ai_family = AF_UNSPEC;
     hints.ai_socktype = SOCK_STREAM;
     const std::string name{host};
     ::ares_getaddrinfo(channel_, name.c_str(), nullptr, &hints, &Resolver::on_answer, request->query);
+    settle();
+    return request;
+}
+
+std::unique_ptr<Pending> Resolver::resolve_service(std::string_view name, ServiceHandler& handler) {
+    auto request = std::make_unique<ServiceRequest>(iops_, handler);
+    if (const std::error_code error = open_channel()) {
+        request->fail(error);
+        return request;
+    }
+    begin(*request);
+    constexpr int internet_class = 1, srv_record = 33;  // RFC 1035, RFC 2782
+    const std::string wanted{name};
+    ::ares_query(channel_, wanted.c_str(), internet_class, srv_record, &Resolver::on_service_answer, request->query);
     settle();
     return request;
 }
@@ -146,9 +201,34 @@ void Resolver::on_answer(void* context, int status, int, ares_addrinfo* answer) 
     }
     if (status == ARES_SUCCESS && addresses.empty()) status = ARES_ENODATA;
     if (status == ARES_SUCCESS) {
-        query->request->finish(std::move(addresses), {});
+        static_cast<AddressRequest*>(query->request)->finish(std::move(addresses));
     } else {
-        query->request->finish({}, to_error(status));
+        query->request->fail(to_error(status));
+    }
+}
+
+void Resolver::on_service_answer(void* context, int status, int, unsigned char* answer, int size) {
+    const std::unique_ptr<Query> query{static_cast<Query*>(context)};
+    if (query->request == nullptr) return;
+    --query->resolver->wanted_;
+    if (query->resolver->closing_) {
+        query->request->query = nullptr;
+        return;
+    }
+    std::vector<ServiceTarget> targets;
+    ares_srv_reply* records = nullptr;
+    if (status == ARES_SUCCESS) status = ::ares_parse_srv_reply(answer, size, &records);
+    for (const ares_srv_reply* record = records; record != nullptr; record = record->next) {
+        std::string host = record->host;
+        if (host.ends_with('.')) host.pop_back();
+        if (!host.empty() && record->port != 0) targets.push_back({std::move(host), record->port});
+    }
+    if (records != nullptr) ::ares_free_data(records);
+    if (status == ARES_SUCCESS && targets.empty()) status = ARES_ENODATA;
+    if (status == ARES_SUCCESS) {
+        static_cast<ServiceRequest*>(query->request)->finish(std::move(targets));
+    } else {
+        query->request->fail(to_error(status));
     }
 }
 

@@ -28,9 +28,14 @@ public:
     ~Resolver();
 
     [[nodiscard]] std::unique_ptr<Pending> resolve(std::string_view host, ResolveHandler& handler);
+    [[nodiscard]] std::unique_ptr<Pending> resolve_service(std::string_view name, ServiceHandler& handler);
+    /// False: too late, names have been resolved already.
+    [[nodiscard]] bool use_name_servers(std::string_view servers);
 
 private:
     class Request;
+    class AddressRequest;
+    class ServiceRequest;
     struct Query;
     struct Watch;
 
@@ -41,6 +46,8 @@ private:
     void abandon(Query& query);
     static void on_socket_state(void* self, int fd, int readable, int writable);
     static void on_answer(void* query, int status, int timeouts, ares_addrinfo* answer);
+    static void on_service_answer(void* query, int status, int timeouts, unsigned char* answer, int size);
+    void begin(Request& request);
     static void on_ready(void* watch, int flags);
     static void on_timer(void* self, int flags);
 

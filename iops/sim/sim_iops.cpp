@@ -1,5 +1,7 @@
 #include "iops/sim/sim_iops.hpp"
 
+#include <chaise/http.hpp>
+
 #include <algorithm>
 #include <cassert>
 #include <system_error>
@@ -40,6 +42,9 @@ void SimIops::update_timer(TimerEvent& event, EventAction action, std::chrono::m
 }
 
 std::unique_ptr<TimerEvent> SimIops::timer_event_factory() { return std::make_unique<SimTimer>(core_, host_); }
+
+// libcurl wants descriptors.
+std::unique_ptr<HttpClient> SimIops::make_http_client() { return nullptr; }
 
 void SimIops::on_exception(std::exception_ptr exception) noexcept { core_->exceptions.push_back(std::move(exception)); }
 

@@ -30,6 +30,7 @@ public:
     [[nodiscard]] WallTime wall_time() override { return core_->wall_time(); }
     [[nodiscard]] std::uint64_t random() override { return random_(); }
     [[nodiscard]] TransportFactory& transport_factory() override { return transports_; }
+    [[nodiscard]] std::unique_ptr<HttpClient> make_http_client() override;
     void on_exception(std::exception_ptr exception) noexcept override;
 
     void loop_gone() noexcept {

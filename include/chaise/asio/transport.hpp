@@ -168,6 +168,12 @@ public:
     std::unique_ptr<Pending> resolve(std::string_view host, ResolveHandler& handler) override {
         return iops_.IOPS::transport_factory().resolve(host, handler);
     }
+    std::unique_ptr<Pending> resolve_service(std::string_view name, ServiceHandler& handler) override {
+        return iops_.IOPS::transport_factory().resolve_service(name, handler);
+    }
+    bool use_name_servers(std::string_view servers) override {
+        return iops_.IOPS::transport_factory().use_name_servers(servers);
+    }
 
 private:
     AsioRef<AsioCore> core_;

@@ -3,6 +3,7 @@
 // A loop without an operating system: time is a number, the network is what the test says. Every step is the test's.
 
 #include <chaise/detail/exit_hook.hpp>
+#include <chaise/http.hpp>
 #include <chaise/iops.hpp>
 
 #include <algorithm>
@@ -141,7 +142,8 @@ struct ScriptNet {
     std::vector<std::string> resolved;         ///< every name that was asked for
     std::vector<Endpoint> attempts;            ///< every connection that was tried
     std::function<void(Link&)> on_accept;
-    std::function<void(Link&)> server;  ///< reads what has arrived, answers
+    std::function<void(Link&)> server;                  ///< reads what has arrived, answers
+    std::function<std::unique_ptr<HttpClient>()> http;  ///< none: there is no HTTP
 
     [[nodiscard]] Link& link() { return *links.back(); }
 };
@@ -375,6 +377,9 @@ public:
         return loop_->random_ >> 11;
     }
     [[nodiscard]] TransportFactory& transport_factory() override { return *this; }
+    [[nodiscard]] std::unique_ptr<HttpClient> make_http_client() override {
+        return loop_ && loop_->net.http ? loop_->net.http() : nullptr;
+    }
     void on_exception(std::exception_ptr exception) noexcept override {
         if (loop_) loop_->on_exception(std::move(exception));
     }
