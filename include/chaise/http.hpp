@@ -30,6 +30,7 @@ struct HttpEnd {
     std::string message;
     /// The request, or a part of it, was sent: the server may have acted upon it.
     bool sent = false;
+    bool resolved = false;  ///< the host's addresses are known; without that nothing can have been sent
 };
 
 /// Hears of one exchange: on_head, on_body any number of times, on_end; or only on_end.

@@ -143,6 +143,7 @@ void CurlExchange::on_resolve(std::vector<std::string> addresses, std::error_cod
         if (!error) error = std::make_error_code(std::errc::host_unreachable);
         return end(error, "cannot resolve \"" + request_.host + "\": " + error.message());
     }
+    resolved_ = true;
     begin(addresses);
 }
 
@@ -285,7 +286,7 @@ void CurlExchange::end(std::error_code error, std::string message) {
     resolving_.reset();
     drop_transfer();
     if (limits_->active()) iops_->cancel(*limits_);
-    end_ = HttpEnd{error, std::move(message), sent_};
+    end_ = HttpEnd{error, std::move(message), sent_, resolved_};
     news();
 }
 

@@ -67,6 +67,7 @@ private:
     std::optional<HttpEnd> end_;
     bool head_ = false;  // complete
     bool head_told_ = false;
+    bool resolved_ = false;
     bool sent_ = false;       // the connection stands and the request is on its way
     bool held_back_ = false;  // curl was told to wait
     bool paused_ = false;
