@@ -60,7 +60,10 @@ public:
         cluster.persistence_delay = options_.persistence_delay;
         cluster.config_delay = options_.config_delay;
         places_->state = std::make_shared<ClusterState>(cluster);
-        places_->places.assign(options_.nodes, {kv, http, nullptr});
+        const auto service = [&](std::uint16_t usual) {
+            return Endpoint{http.address, http.port == 0 ? std::uint16_t{0} : usual};
+        };
+        places_->places.assign(options_.nodes, {.kv = kv, .http = http, .views = service(8092)});
     }
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
@@ -147,7 +150,7 @@ LocalCluster::LocalCluster(SimWorld& world, const LocalClusterOptions& options)
     for (std::size_t node = 0; node < options.nodes; ++node) {
         const std::string host = options.host_prefix + std::to_string(node + 1);
         NodePlace& place = impl_->places().places[node];
-        place.kv.address = place.http.address = host;
+        place.kv.address = place.http.address = place.views.address = host;
     }
     impl_->start(make_sim_hosts(impl_->places_, world, options.host_prefix));
 }

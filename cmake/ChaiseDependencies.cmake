@@ -66,6 +66,16 @@ if(NOT http-parser_FOUND)
   enable_language(C)
 endif()
 
+# Its views run JavaScript.
+find_package(duktape 2.7 QUIET)
+if(NOT duktape_FOUND)
+  # As http-parser: one source file.
+  chaise_dependency(duktape TARGET duktape::duktape
+    URL https://github.com/svaarala/duktape/releases/download/v2.7.0/duktape-2.7.0.tar.xz
+    SHA256 90f8d2fa8b5567c6899830ddef2c03f3c27960b11aca222fa17aa7ac613c2890)
+  enable_language(C)
+endif()
+
 if(CHAISE_WITH_ASIO)
   find_package(Asio 1.22 QUIET)
   if(NOT Asio_FOUND)

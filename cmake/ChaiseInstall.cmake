@@ -28,6 +28,6 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/chaiseConfigVersion.cmake
 install(FILES
   ${PROJECT_BINARY_DIR}/chaiseConfig.cmake ${PROJECT_BINARY_DIR}/chaiseConfigVersion.cmake
   ${CMAKE_CURRENT_LIST_DIR}/FindAsio.cmake ${CMAKE_CURRENT_LIST_DIR}/Findc-ares.cmake
-  ${CMAKE_CURRENT_LIST_DIR}/Findhttp-parser.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/Findhttp-parser.cmake ${CMAKE_CURRENT_LIST_DIR}/Findduktape.cmake
   DESTINATION ${config_dir})
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "cluster/views/views_http.hpp"
 #include "protocol/json_text.hpp"
 
 namespace chaise::testing {
@@ -123,6 +124,7 @@ HttpResponse ClusterHttp::answer(const HttpRequest& request) {
     if (path.size() == 3 && path[2] == "nodeServicesStreaming") return stream(node_, request, {}, Shape::terse);
     if (path.size() == 3 && path[2] == "buckets") return bucket_list(request, *user);
     if (path.size() == 4) return bucket(request, *user, path);
+    if (path.size() == 5 && path[2] == "buckets" && path[4] == "ddocs") return bucket(request, *user, path);
     return not_found();
 }
 
@@ -148,8 +150,8 @@ HttpResponse ClusterHttp::pool(const HttpRequest& request, bool nodes_only) cons
         text += R"(,"nodeUUID":)" + quoted(node.uuid);
         text += R"(,"clusterMembership":"active","status":")";
         text += node_.cluster().alive(node.id) ? "healthy" : "unhealthy";
-        text +=
-            R"(","version":"7.6.0-chaise","services":["kv"],"ports":{"direct":)" + std::to_string(node.ports.kv) + "}";
+        text += R"(","version":"7.6.0-chaise","services":["kv","n1ql","fts","cbas"],"ports":{"direct":)" +
+                std::to_string(node.ports.kv) + "}";
         if (node.id == node_.id()) text += R"(,"thisNode":true)";
         text += "}";
     }
@@ -173,6 +175,7 @@ HttpResponse ClusterHttp::bucket(const HttpRequest& request, const ClusterUser& 
         node_.cluster().flush_bucket(name);
         return json("");
     }
+    if (path.size() == 5) return json(design_list(designs_, *config));
     if (path[2] == "b") return json(document(*config, node_.id(), request.local_host, Shape::terse));
     if (path[2] == "buckets") return json(document(*config, node_.id(), request.local_host, Shape::verbose));
     if (path[2] == "bs") return stream(node_, request, name, Shape::terse);

@@ -4,6 +4,7 @@
 
 #include "cluster/http/http_message.hpp"
 #include "cluster/kv/node.hpp"
+#include "cluster/views/design_document.hpp"
 
 namespace chaise::testing {
 
@@ -15,14 +16,15 @@ namespace chaise::testing {
 /// - `GET /pools/default/nodeServices`                  nodes and services; `nodeServicesStreaming` goes on
 /// - `GET /pools/default/b/BUCKET`                      the bucket's map; `bs/BUCKET` goes on
 /// - `GET /pools/default/buckets[/BUCKET]`              with what older clients look for; `bucketsStreaming/BUCKET`
+/// - `GET /pools/default/buckets/BUCKET/ddocs`          the design documents
 /// - `POST /pools/default/buckets/BUCKET/controller/doFlush`
 ///
 /// A stream sends the document at once and again when the node believes a new one, each followed by four newlines, and
 /// ends with its bucket. Wrong or missing credentials: 401; a bucket that the user may not use: 403; none: 404.
 class ClusterHttp final : public HttpHandler {
 public:
-    /// `node` must outlive it and its streams.
-    explicit ClusterHttp(KvNode& node) noexcept : node_(node) {}
+    /// `node` and `designs` must outlive it and its streams.
+    ClusterHttp(KvNode& node, const DesignDocuments& designs) noexcept : node_(node), designs_(designs) {}
 
     [[nodiscard]] HttpResponse answer(const HttpRequest& request) override;
 
@@ -34,6 +36,7 @@ private:
     [[nodiscard]] HttpResponse bucket_list(const HttpRequest& request, const ClusterUser& user) const;
 
     KvNode& node_;
+    const DesignDocuments& designs_;
 };
 
 }  // namespace chaise::testing

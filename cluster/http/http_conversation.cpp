@@ -34,8 +34,15 @@ public:
         while (used < bytes.size() && !closed_ && !streaming_ && outlet_.waiting() <= output_pause) {
             used += parse(bytes.substr(used));
         }
-        // Behind a stream, or an error, nothing is listened to any more.
-        return closed_ || streaming_ ? bytes.size() : used;
+        return closed_ ? bytes.size() : used;  // behind an error nothing is listened to any more
+    }
+
+    bool on_room() override {
+        if (closed_) return false;
+        bool more = false;
+        if (stream_ && !ended_) more = stream_->on_room();
+        if (ended_) retire();
+        return more;
     }
 
 private:
@@ -177,7 +184,15 @@ private:
             return;
         }
         streaming_ = true;
+        ended_ = false;
         stream_ = response.stream(*this);
+    }
+
+    // Not from inside the stream.
+    void retire() {
+        stream_.reset();
+        ended_ = streaming_ = false;
+        outlet_.resume();  // for requests that came meanwhile
     }
 
     [[nodiscard]] std::string head(const HttpResponse& response) const {
@@ -219,7 +234,8 @@ private:
     // ---- HttpSink --------------------------------------------------------------------------------------------
 
     void send(std::string_view part) override {
-        if (closed_ || part.empty()) return;  // an empty chunk would be the end
+        if (closed_ || ended_ || part.empty()) return;  // an empty chunk would be the end
+        if (outlet_.waiting() > limits_.stream_max) return close();
         std::string out;
         if (chunked_) {
             append_number(out, part.size(), 16);
@@ -228,13 +244,15 @@ private:
         } else {
             outlet_.send(part);
         }
-        if (outlet_.waiting() > limits_.stream_max) close();
     }
     void end() override {
-        if (closed_) return;
+        if (closed_ || ended_) return;
         if (chunked_) outlet_.send("0\r\n\r\n");
-        close();
+        if (!chunked_ || !keep_alive_) return close();
+        ended_ = true;
+        outlet_.resume();  // which comes back to on_room()
     }
+    void cut() override { close(); }
 
     HttpHandler& handler_;
     Outlet& outlet_;
@@ -249,6 +267,7 @@ private:
     bool keep_alive_ = false;
     bool chunked_ = false;
     bool streaming_ = false;
+    bool ended_ = false;  // the stream is to be destroyed
     bool closed_ = false;
     std::unique_ptr<HttpStream> stream_;  // last: it uses this in its destructor at the most
 };

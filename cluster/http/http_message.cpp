@@ -60,8 +60,12 @@ std::string_view http_reason(int status) noexcept {
     switch (status) {
         case 200:
             return "OK";
+        case 201:
+            return "Created";
         case 202:
             return "Accepted";
+        case 302:
+            return "Found";
         case 400:
             return "Bad Request";
         case 401:
@@ -72,8 +76,16 @@ std::string_view http_reason(int status) noexcept {
             return "Not Found";
         case 405:
             return "Method Not Allowed";
+        case 406:
+            return "Not Acceptable";
+        case 409:
+            return "Conflict";
         case 413:
             return "Payload Too Large";
+        case 424:
+            return "Failed Dependency";
+        case 429:
+            return "Too Many Requests";
         case 431:
             return "Request Header Fields Too Large";
         case 500:

@@ -37,6 +37,8 @@ public:
     virtual void send(std::string_view part) = 0;
     /// The answer is complete. The stream is destroyed on a later turn.
     virtual void end() = 0;
+    /// The connection ends here, in the middle of the answer, once what was sent has gone.
+    virtual void cut() = 0;
 
 protected:
     ~HttpSink() = default;
@@ -46,6 +48,9 @@ protected:
 class HttpStream {
 public:
     virtual ~HttpStream() = default;
+    /// The client takes more: time to send the next piece. Asked again, on this turn or later, as long as it returns
+    /// true; false: nothing was sent now (what is sent later comes without being asked for).
+    virtual bool on_room() { return false; }
 };
 
 struct HttpResponse {

@@ -17,6 +17,7 @@ constexpr std::string_view bucket_capabilities =
     R"(["collections","durableWrite","tombstonedUserXAttrs","xattr","subdoc.ReplaceBodyWithXattr",)"
     R"("subdoc.DocumentMacroSupport","subdoc.ReviveDocument","subdoc.ReplicaRead","subdoc.BinaryXattr",)"
     R"("subdoc.AccessDeleted","preserveExpiry","cbhello","touch","cccp","nodesExt"])";
+constexpr std::string_view view_capabilities = R"(["couchapi",)";
 
 constexpr std::string_view memcached_capabilities = R"(["cbhello","nodesExt"])";
 
@@ -71,6 +72,10 @@ public:
         raw("{").member("services").raw("{");
         if (node.ports.mgmt != 0) number("mgmt", node.ports.mgmt);
         if (node.ports.kv != 0) number("kv", node.ports.kv);
+        if (node.ports.capi != 0) number("capi", node.ports.capi);
+        if (node.ports.n1ql != 0) number("n1ql", node.ports.n1ql);
+        if (node.ports.fts != 0) number("fts", node.ports.fts);
+        if (node.ports.cbas != 0) number("cbas", node.ports.cbas);
         raw("}");
         if (node.id == sender) member("thisNode").raw("true");
         // Absent: the address by which the sender was reached.
@@ -146,7 +151,18 @@ std::string to_json(const BucketConfig& config, NodeId sender, std::string_view 
     w.text("uri", "/pools/default/buckets/" + settings.name + "?bucket_uuid=" + config.uuid);
     w.text("streamingUri", "/pools/default/bucketsStreaming/" + settings.name + "?bucket_uuid=" + config.uuid);
     w.text("bucketCapabilitiesVer", "");
-    w.member("bucketCapabilities").raw(ring ? memcached_capabilities : bucket_capabilities);
+    const bool views = settings.type == BucketType::couchbase;
+    w.member("bucketCapabilities");
+    if (ring) {
+        w.raw(memcached_capabilities);
+    } else if (views) {
+        w.raw(view_capabilities).raw(bucket_capabilities.substr(1));
+    } else {
+        w.raw(bucket_capabilities);
+    }
+    if (views) {
+        w.member("ddocs").raw("{").text("uri", "/pools/default/buckets/" + settings.name + "/ddocs").raw("}");
+    }
     if (!ring) {
         w.number("numVBuckets", settings.vbuckets);
         w.text("collectionsManifestUid", json_hex(config.manifest.uid));
@@ -160,6 +176,10 @@ std::string to_json(const BucketConfig& config, NodeId sender, std::string_view 
     }
     w.member("nodes").list(serving, [&](const ConfigNode* node) {
         w.raw("{").text("hostname", host_and_port(w.host_of(*node), node->ports.mgmt));
+        if (views && node->ports.capi != 0) {
+            w.text("couchApiBase", "http://" + host_and_port(w.host_of(*node), node->ports.capi) + "/" + settings.name +
+                                       "%2B" + config.uuid);
+        }
         w.member("ports").raw("{").number("direct", node->ports.kv).raw("}}");
     });
     // The bucket's nodes first, in the order of serverList.

@@ -19,6 +19,10 @@ using NodeId = std::size_t;
 struct NodePorts {
     std::uint16_t kv = 0;    ///< 0: does not listen (yet)
     std::uint16_t mgmt = 0;  ///< 0: none
+    std::uint16_t capi = 0;  ///< views
+    std::uint16_t n1ql = 0;  ///< queries
+    std::uint16_t fts = 0;   ///< search
+    std::uint16_t cbas = 0;  ///< analytics
     friend bool operator==(const NodePorts&, const NodePorts&) = default;
 };
 

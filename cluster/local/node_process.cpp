@@ -29,11 +29,14 @@ NodeProcess::NodeProcess(std::shared_ptr<NodePlaces> places, NodeId id, std::uni
     : places_(std::move(places)), id_(id), iops_(std::move(iops)) {
     NodePlace& place = places_->places.at(id_);
     node_ = std::make_unique<KvNode>(places_->state, id_, *iops_);
-    http_handler_.emplace(*node_);
+    views_.emplace(places_->views, *node_);
+    http_handler_.emplace(*node_, places_->views->designs());
+    views_handler_.emplace(*views_);
     kv_ = serve(*iops_, place.kv, kv_conversations(*node_));
-    http_ = serve(*iops_, place.http, http_conversations(*http_handler_));
+    http_.push_back(serve(*iops_, place.http, http_conversations(*http_handler_)));
+    http_.push_back(serve(*iops_, place.views, http_conversations(*views_handler_)));
     place.process = this;
-    places_->state->set_ports(id_, {.kv = place.kv.port, .mgmt = place.http.port});
+    places_->state->set_ports(id_, {.kv = place.kv.port, .mgmt = place.http.port, .capi = place.views.port});
 }
 
 void NodeProcess::stop() noexcept {
@@ -42,14 +45,16 @@ void NodeProcess::stop() noexcept {
     place.process = nullptr;
     place.not_my_vbucket += node_->counters().not_my_vbucket;
     kv_.reset();
-    http_.reset();
+    http_.clear();
     http_handler_.reset();
+    views_handler_.reset();
+    views_.reset();
     node_.reset();
 }
 
 void NodeProcess::set_paused(bool on) {
     kv_->set_paused(on);
-    http_->set_paused(on);
+    for (const auto& server : http_) server->set_paused(on);
 }
 
 }  // namespace chaise::testing

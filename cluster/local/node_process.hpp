@@ -11,6 +11,7 @@
 #include "cluster/http/cluster_http.hpp"
 #include "cluster/kv/node.hpp"
 #include "cluster/net/conversation_server.hpp"
+#include "cluster/views/views_http.hpp"
 
 namespace chaise::testing {
 
@@ -20,6 +21,7 @@ class NodeProcess;
 struct NodePlace {
     Endpoint kv;
     Endpoint http;
+    Endpoint views;
     NodeProcess* process = nullptr;    ///< while it runs
     std::uint64_t not_my_vbucket = 0;  ///< counted in former lives
 };
@@ -28,11 +30,12 @@ struct NodePlace {
 /// by its world when the LocalCluster is gone.
 struct NodePlaces {
     std::shared_ptr<ClusterState> state;
+    std::shared_ptr<ViewCluster> views = std::make_shared<ViewCluster>();
     std::vector<NodePlace> places;
     bool closed = false;  ///< nothing is started any more
 };
 
-/// One node's process: its copies, and the two servers in front of them.
+/// One node's process: its copies, and the servers in front of them.
 class NodeProcess {
 public:
     /// Listens where `places` says; port 0: the kernel chooses, and `places` is told.
@@ -53,9 +56,11 @@ private:
     NodeId id_;
     std::unique_ptr<IOPS> iops_;
     std::unique_ptr<KvNode> node_;
+    std::optional<NodeViews> views_;
     std::optional<ClusterHttp> http_handler_;
+    std::optional<ViewsHttp> views_handler_;
     std::unique_ptr<ConversationServer> kv_;
-    std::unique_ptr<ConversationServer> http_;
+    std::vector<std::unique_ptr<ConversationServer>> http_;  // one for each HTTP service
 };
 
 }  // namespace chaise::testing

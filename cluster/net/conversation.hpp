@@ -36,6 +36,9 @@ public:
     /// again when more has arrived, when the outlet has room again, or after Outlet::resume(). Not called while more
     /// waits at the outlet than the server's bound: a client that does not read is not executed for.
     virtual std::size_t on_bytes(std::string_view bytes) = 0;
+    /// The outlet is empty, or nearly so: time to send more of a long answer. Asked again as long as it returns true
+    /// and there is room; then whenever there is room again, or something happens on the connection.
+    virtual bool on_room() { return false; }
 };
 
 /// Makes the conversation of a new connection.

@@ -13,6 +13,9 @@ namespace {
 constexpr std::size_t read_size = std::size_t{16} * 1024;
 /// An emptied buffer that is larger is given back.
 constexpr std::size_t buffer_keep = std::size_t{256} * 1024;
+/// Long answers go on when no more than this waits, and not for longer than that many pieces at a time: others wait.
+constexpr std::size_t room_mark = std::size_t{32} * 1024;
+constexpr int pieces_at_a_time = 8;
 
 /// Bytes that have arrived and were not used yet, in one piece, with room to read into behind them. Nothing moves
 /// while a read is under way: only room() does that, before it.
@@ -108,15 +111,21 @@ private:
         if (dead() || server_.paused_) return;
         pumping_ = true;
         bool alive = false;
+        int pieces = 0;
         try {
-            alive = execute() && flush();
+            do {
+                alive = execute() && flush();
+            } while (alive && !dead() && !closing_ && waiting() <= room_mark && ++pieces <= pieces_at_a_time &&
+                     conversation_->on_room());
         } catch (...) {  // whatever it is, it is this client's
             ++server_.failed_;
+            alive = false;
         }
         pumping_ = false;
         if (!alive || (closing_ && waiting() == 0)) return server_.bury(*this);
         if (dead() || closing_ || waiting() > server_.limits_.output_max) return;
         if (in_.bytes().size() > server_.limits_.input_max) return server_.bury(*this);
+        if (pieces > pieces_at_a_time) soon();
         try {
             read();
         } catch (const std::bad_alloc&) {

@@ -22,6 +22,7 @@ using Catch::Matchers::EndsWith;
 struct Sink final : HttpSink {
     void send(std::string_view part) override { parts.emplace_back(part); }
     void end() override { ended = true; }
+    void cut() override { ended = true; }
     std::vector<std::string> parts;
     bool ended = false;
 };
@@ -38,7 +39,7 @@ struct Fixture {
         state->create_bucket({.name = "default", .replicas = 1});
         state->create_bucket({.name = "a%b", .replicas = 0});
         world.run_for(std::chrono::seconds{1});
-        http = std::make_unique<ClusterHttp>(*nodes[0]);
+        http = std::make_unique<ClusterHttp>(*nodes[0], designs);
     }
     [[nodiscard]] HttpResponse ask(std::string target, const std::string& user = "Administrator",
                                    const std::string& password = "password", std::string method = "GET") {
@@ -54,6 +55,7 @@ struct Fixture {
     std::unique_ptr<IOPS> iops = world.make_iops("nodes");
     std::shared_ptr<ClusterState> state = std::make_shared<ClusterState>();
     std::vector<std::unique_ptr<KvNode>> nodes;
+    DesignDocuments designs;
     std::unique_ptr<ClusterHttp> http;
 };
 

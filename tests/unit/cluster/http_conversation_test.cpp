@@ -18,6 +18,13 @@ struct Echo final : HttpHandler {
     struct Stream final : HttpStream {
         Stream(Echo& its_echo, HttpSink& its_sink) : echo(its_echo), sink(its_sink) { echo.streams.push_back(this); }
         ~Stream() override { std::erase(echo.streams, this); }
+        bool on_room() override {
+            if (pieces == 0) return false;
+            sink.send("piece");
+            if (--pieces == 0) sink.end();
+            return true;
+        }
+        int pieces = 0;
         Echo& echo;
         HttpSink& sink;
     };
@@ -169,14 +176,42 @@ TEST_CASE("HTTP: an open-ended answer comes in chunks until it ends") {
     f.echo.streams[0]->sink.send("");
     CHECK(f.outlet.take() == "11\r\nthen sixteen byte\r\n");
     // What comes behind is not answered in the middle of it.
-    f.say(get);
+    CHECK(f.conversation->on_bytes(get) == 0);
     CHECK(f.echo.requests.size() == 1);
     f.echo.streams[0]->sink.end();
     f.echo.streams[0]->sink.send("too late");
-    CHECK(f.outlet.sent == "0\r\n\r\n");
-    CHECK(f.outlet.closed);
-    f.conversation.reset();
+    CHECK(f.outlet.take() == "0\r\n\r\n");
+    CHECK_FALSE(f.outlet.closed);
+    CHECK(f.outlet.resumed > 0);
+    CHECK_FALSE(f.conversation->on_room());
     CHECK(f.echo.streams.empty());
+    f.say(get);
+    CHECK(f.echo.requests.size() == 2);
+    CHECK(f.status() == "HTTP/1.1 200 OK");
+}
+
+TEST_CASE("HTTP: a long answer is asked for piece by piece, and the connection stays") {
+    Fixture f;
+    f.say("GET /stream HTTP/1.1\r\n\r\n");
+    f.echo.streams.at(0)->pieces = 2;
+    f.outlet.take();
+    CHECK(f.conversation->on_room());
+    CHECK(f.outlet.take() == "5\r\npiece\r\n");
+    CHECK(f.conversation->on_room());
+    CHECK(f.outlet.take() == "5\r\npiece\r\n0\r\n\r\n");
+    CHECK(f.echo.streams.empty());
+    CHECK_FALSE(f.conversation->on_room());
+    f.say(get);
+    CHECK(f.status() == "HTTP/1.1 200 OK");
+}
+
+TEST_CASE("HTTP: an answer that is cut off ends with the connection") {
+    Fixture f;
+    f.say("GET /stream HTTP/1.1\r\n\r\n");
+    f.echo.streams.at(0)->sink.cut();
+    f.echo.streams.at(0)->sink.end();
+    CHECK(f.outlet.closed);
+    CHECK(f.body() == "5\r\nfirst\r\n");
 }
 
 TEST_CASE("HTTP: a stream for HTTP/1.0 is not chunked and ends with the connection") {
