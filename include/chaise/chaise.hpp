@@ -24,4 +24,6 @@
 #include <chaise/subdocument.hpp>
 #include <chaise/task.hpp>
 #include <chaise/time.hpp>
+#include <chaise/transcoder.hpp>
 #include <chaise/transport.hpp>
+#include <chaise/typed.hpp>

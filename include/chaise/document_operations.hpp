@@ -6,6 +6,7 @@
 #include <chaise/data_structures.hpp>
 #include <chaise/options.hpp>
 #include <chaise/result.hpp>
+#include <chaise/typed.hpp>
 
 #include <chrono>
 #include <string_view>
@@ -22,6 +23,18 @@ protected:
 
 public:
     using DataStructureOperations<Face>::DataStructureOperations;
+
+    /// The documents as objects of type T, by a transcoder (transcoder.hpp) that outlives the operations.
+    template <class T, class X>
+    [[nodiscard]] auto typed(const X& transcoder) {
+        return TypedDocuments<Face, T, X>(face_, handle_, transcoder);
+    }
+    template <class T, class X>
+    auto typed(const X&& transcoder) = delete;
+    template <class T>
+    [[nodiscard]] auto typed() {
+        return TypedDocuments<Face, T, DefaultTranscoder>(face_, handle_, detail::default_transcoder);
+    }
 
     /// The document's value. Errors: document_not_found (unless quiet), timeouts, and those common to all operations.
     template <class... Extra>

@@ -129,6 +129,19 @@ Slot& BucketHandle::container(const ContainerCall& call) {
     return slot;
 }
 
+Slot& BucketHandle::refuse(OperationKind kind, std::string_view key, errc code, std::string message) {
+    Slot& slot = keys().acquire(kind, opcode_of(kind));
+    core_->reject(slot, code, key.substr(0, protocol::max_key_size), std::move(message));
+    return slot;
+}
+
+Slot& BucketHandle::refuse_multi(OperationKind kind, std::string_view key, errc code, std::string message) {
+    Slot& slot = keys().acquire(OperationKind::multi_operation, {});
+    slot.opcode = static_cast<std::uint8_t>(kind);  // whose name it has in errors
+    core_->reject(slot, code, key.substr(0, protocol::max_key_size), std::move(message));
+    return slot;
+}
+
 AsyncResult<VersionResult> BucketHandle::version(const ServerOptions& options) {
     Slot& slot = core_->acquire(nullptr, OperationKind::version, Opcode::version);
     slot.idempotent = true;

@@ -111,6 +111,9 @@ public:
     [[nodiscard]] DiagnosticsResult diagnostics(const DiagnosticsOptions& options) const;
     [[nodiscard]] std::vector<std::string> server_nodes() const;
     [[nodiscard]] AsyncResult<StatsResult> stats(std::vector<std::string> groups, const StatsOptions& options);
+    /// An operation that ends with this error; of many entries: by the kind of one.
+    [[nodiscard]] Slot& refuse(OperationKind kind, std::string_view key, errc code, std::string message);
+    [[nodiscard]] Slot& refuse_multi(OperationKind kind, std::string_view key, errc code, std::string message);
     [[nodiscard]] AsyncResult<VersionResult> version(const ServerOptions& options);
     [[nodiscard]] AsyncResult<OperationResult> server(OperationKind kind, const ServerOptions& options);
     [[nodiscard]] AsyncResult<OperationResult> close();
