@@ -11,6 +11,7 @@
 
 #include <asio/any_io_executor.hpp>
 #include <asio/async_result.hpp>
+#include <asio/use_awaitable.hpp>
 
 #include <cassert>
 #include <exception>
@@ -42,6 +43,17 @@ class AsioFace {
 public:
     explicit AsioFace(AsioIOPS& iops) : iops_(&iops) {}
 
+    /// Typed operations (typed.hpp) go Asio's own way: their results are decoded on the way.
+    template <class T>
+        requires requires { typename AsyncResult<T>::decodes; }
+    [[nodiscard]] asio::awaitable<T> wrap(AsyncResult<T> operation) {
+        return wrap(std::move(operation), asio::use_awaitable);
+    }
+    template <class T>
+        requires requires { typename AsyncResult<T>::decodes; }
+    [[nodiscard]] asio::awaitable<Expected<T, Error>> wrap(AsyncResult<T> operation, AsExpected<void>) {
+        return wrap(std::move(operation), as_expected(asio::use_awaitable));
+    }
     template <class T>
     [[nodiscard]] AsioAwaitable<T> wrap(AsyncResult<T> operation) {
         assert_on_strand();

@@ -5,7 +5,8 @@
 /// simdjson wants. Needs simdjson (1.0 or newer) on the include path; the core of chaise does not.
 ///
 /// And objects of one's own types as JSON, for typed operations (typed.hpp): two functions, found by their argument,
-/// make a type a JSON type.
+/// make a type a JSON type. The parser reads on demand: members that nobody asks for are passed over, and what is wrong
+/// inside of them, or behind the document's last brace, may go unseen; UTF-8 is always checked.
 ///
 /// ```
 /// struct User { std::string name; int age = 0; };
@@ -53,8 +54,7 @@ static_assert(detail::buffer_padding >= simdjson::SIMDJSON_PADDING);
 /// The document would refer to bytes that are gone: keep the result in a variable.
 simdjson::simdjson_result<simdjson::ondemand::document> json(const ValueResult&&, simdjson::ondemand::parser&) = delete;
 
-// ---- writing
-// ---------------------------------------------------------------------------------------------------------
+// ---- writing -------------------------------------------------------------------------------------------------------
 
 /// \throws std::invalid_argument when it is not UTF-8.
 inline void append_json(std::string& out, std::string_view text) {
@@ -140,8 +140,7 @@ void append_json(std::string& out, const std::map<std::string, T, C>& members) {
     for (const auto& [name, value] : members) object.add(name, value);
 }
 
-// ---- reading
-// ---------------------------------------------------------------------------------------------------------
+// ---- reading -------------------------------------------------------------------------------------------------------
 
 // `from`: a value, a document, or the result of looking for one.
 template <class From>

@@ -205,6 +205,8 @@ class DecodingResult {
 
 public:
     using value_type = R;
+    /// Tells it from the engine's own AsyncResult, which is nothing but a slot.
+    using decodes = Source;
 
     DecodingResult(AsyncResult<Source> operation, Decode decode)
         : operation_(std::move(operation)), decode_(std::move(decode)) {}
@@ -241,6 +243,9 @@ public:
     private:
         DecodingResult operation_;
     };
+    [[nodiscard]] DecodingAwaiter<R, false> as_expected() & noexcept {
+        return DecodingAwaiter<R, false>(operation_.slot(), decode_);
+    }
     [[nodiscard]] AsExpected as_expected() && { return AsExpected(std::move(*this)); }
 
 private:
@@ -303,35 +308,64 @@ public:
     auto get_and_touch(std::string_view key, Expiry expiry, GetAndTouchOptions options = {}, Extra&&... extra) {
         return wrap(handle_->get_and_touch(key, expiry, options), "get_and_touch", key, std::forward<Extra>(extra)...);
     }
+    template <detail::FaceArgument<GetAndTouchOptions> Extra>
+    auto get_and_touch(std::string_view key, Expiry expiry, Extra&& extra) {
+        return get_and_touch(key, expiry, GetAndTouchOptions{}, std::forward<Extra>(extra));
+    }
     template <class... Extra>
     auto lock(std::string_view key, std::chrono::seconds lock_time, LockOptions options = {}, Extra&&... extra) {
         return wrap(handle_->lock(key, lock_time, options), "lock", key, std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<LockOptions> Extra>
+    auto lock(std::string_view key, std::chrono::seconds lock_time, Extra&& extra) {
+        return lock(key, lock_time, LockOptions{}, std::forward<Extra>(extra));
     }
 
     template <class... Extra>
     auto upsert(std::string_view key, const T& value, UpsertOptions options = {}, Extra&&... extra) {
         return store(detail::OperationKind::upsert, key, value, options, std::forward<Extra>(extra)...);
     }
+    template <detail::FaceArgument<UpsertOptions> Extra>
+    auto upsert(std::string_view key, const T& value, Extra&& extra) {
+        return upsert(key, value, UpsertOptions{}, std::forward<Extra>(extra));
+    }
     template <class... Extra>
     auto insert(std::string_view key, const T& value, InsertOptions options = {}, Extra&&... extra) {
         const StoreOptions as_store{.expiry = options.expiry, .timeout = options.timeout};
         return store(detail::OperationKind::insert, key, value, as_store, std::forward<Extra>(extra)...);
     }
+    template <detail::FaceArgument<InsertOptions> Extra>
+    auto insert(std::string_view key, const T& value, Extra&& extra) {
+        return insert(key, value, InsertOptions{}, std::forward<Extra>(extra));
+    }
     template <class... Extra>
     auto replace(std::string_view key, const T& value, ReplaceOptions options = {}, Extra&&... extra) {
         return store(detail::OperationKind::replace, key, value, options, std::forward<Extra>(extra)...);
     }
+    template <detail::FaceArgument<ReplaceOptions> Extra>
+    auto replace(std::string_view key, const T& value, Extra&& extra) {
+        return replace(key, value, ReplaceOptions{}, std::forward<Extra>(extra));
+    }
 
     // An object of such a type is named in a local first: GCC 12 destroys it twice otherwise.
-    void upsert(std::string_view, T&&, UpsertOptions = {})
+    template <class... Extra>
         requires detail::NamedFirst<T>
-    = delete;
-    void insert(std::string_view, T&&, InsertOptions = {})
+    void upsert(std::string_view, T&&, UpsertOptions = {}, Extra&&...) = delete;
+    template <detail::FaceArgument<UpsertOptions> Extra>
         requires detail::NamedFirst<T>
-    = delete;
-    void replace(std::string_view, T&&, ReplaceOptions = {})
+    void upsert(std::string_view, T&&, Extra&&) = delete;
+    template <class... Extra>
         requires detail::NamedFirst<T>
-    = delete;
+    void insert(std::string_view, T&&, InsertOptions = {}, Extra&&...) = delete;
+    template <detail::FaceArgument<InsertOptions> Extra>
+        requires detail::NamedFirst<T>
+    void insert(std::string_view, T&&, Extra&&) = delete;
+    template <class... Extra>
+        requires detail::NamedFirst<T>
+    void replace(std::string_view, T&&, ReplaceOptions = {}, Extra&&...) = delete;
+    template <detail::FaceArgument<ReplaceOptions> Extra>
+        requires detail::NamedFirst<T>
+    void replace(std::string_view, T&&, Extra&&) = delete;
 
     /// As MultiOperations::get_multi.
     template <detail::MultiRange<detail::ReadKey> Range, class... Extra>
@@ -344,19 +378,35 @@ public:
                 decoding("get", {})),
             std::forward<Extra>(extra)...);
     }
+    template <detail::MultiRange<detail::ReadKey> Range, detail::FaceArgument<QuietMultiOptions> Extra>
+    auto get_multi(Range&& range, Extra&& extra) {
+        return get_multi(std::forward<Range>(range), QuietMultiOptions{}, std::forward<Extra>(extra));
+    }
     /// As MultiOperations::upsert_multi, of pairs of key and object (a `std::map<std::string, T>`). One that cannot be
     /// encoded refuses the call.
     template <detail::ObjectRange<T> Range, class... Extra>
     auto upsert_multi(const Range& range, StoreMultiOptions options = {}, Extra&&... extra) {
         return store_multi(detail::OperationKind::upsert, range, options, std::forward<Extra>(extra)...);
     }
+    template <detail::ObjectRange<T> Range, detail::FaceArgument<StoreMultiOptions> Extra>
+    auto upsert_multi(const Range& range, Extra&& extra) {
+        return upsert_multi(range, StoreMultiOptions{}, std::forward<Extra>(extra));
+    }
     template <detail::ObjectRange<T> Range, class... Extra>
     auto insert_multi(const Range& range, StoreMultiOptions options = {}, Extra&&... extra) {
         return store_multi(detail::OperationKind::insert, range, options, std::forward<Extra>(extra)...);
     }
+    template <detail::ObjectRange<T> Range, detail::FaceArgument<StoreMultiOptions> Extra>
+    auto insert_multi(const Range& range, Extra&& extra) {
+        return insert_multi(range, StoreMultiOptions{}, std::forward<Extra>(extra));
+    }
     template <detail::ObjectRange<T> Range, class... Extra>
     auto replace_multi(const Range& range, StoreMultiOptions options = {}, Extra&&... extra) {
         return store_multi(detail::OperationKind::replace, range, options, std::forward<Extra>(extra)...);
+    }
+    template <detail::ObjectRange<T> Range, detail::FaceArgument<StoreMultiOptions> Extra>
+    auto replace_multi(const Range& range, Extra&& extra) {
+        return replace_multi(range, StoreMultiOptions{}, std::forward<Extra>(extra));
     }
 
 private:

@@ -162,6 +162,18 @@ private:
     Slot* slot_;
 };
 
+/// That of a typed operation (typed.hpp), which also knows how its result is decoded.
+template <class T>
+    requires requires { typename AsyncResult<T>::decodes; }
+class InTransit<T> {
+public:
+    explicit InTransit(AsyncResult<T>&& operation) : operation_(std::move(operation)) {}
+    [[nodiscard]] AsyncResult<T> arrive() && { return std::move(operation_); }
+
+private:
+    AsyncResult<T> operation_;
+};
+
 /// Attaches an Asio handler to its operation.
 template <class T, bool expected>
 struct AsioInitiation {
