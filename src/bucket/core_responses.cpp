@@ -118,7 +118,7 @@ std::string_view name(OperationKind kind) noexcept {
         case OperationKind::key_stats:
             return "key_stats";
         case OperationKind::random_key:
-            return "random_key";
+            return "get_random_key";
         case OperationKind::ping:
             return "ping";
         case OperationKind::multi_replica:

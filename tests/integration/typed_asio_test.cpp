@@ -79,7 +79,11 @@ TEST_CASE("AsioBucket: typed documents with a handler, with a future, and when t
         REQUIRE(handled);
         CHECK(handled->value() == 12);
         CHECK(future.get().value() == 12);
-        numbers.get("ta3", [&](std::exception_ptr, const TypedResult<int>&) { called = true; });
+    }
+    {
+        asio::io_context never_run{1};
+        AsioBucket bucket(never_run, shared_server());
+        bucket.typed<int>().get("ta3", [&](std::exception_ptr, const TypedResult<int>&) { called = true; });
     }
     CHECK_FALSE(called);
 }

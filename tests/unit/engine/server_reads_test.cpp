@@ -236,7 +236,7 @@ TEST_CASE("get_random_key: from whichever node has one", "[random_key]") {
     Got empty(f.bucket->get_random_key());
     f.loop.run();
     CHECK(empty.error == errc::document_not_found);
-    CHECK(empty.error.context().operation == "random_key");
+    CHECK(empty.error.context().operation == "get_random_key");
     CHECK(f.cluster.seen.size() == 3);  // each was asked, once
 
     f.cluster.node("n2").items["the key"] = {"the value", 6, 9};
