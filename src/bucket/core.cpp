@@ -459,6 +459,31 @@ void Core::ask_for_config(Session& session, const std::optional<protocol::Config
     submit_to(session, slot, std::min(settings_.operation_timeout, config_patience), {}, request);
 }
 
+void Core::nothing_came(Slot& slot, void*, Error*) { unowned(slot); }
+
+bool Core::ask_for_nothing(Session& session, Duration timeout) {
+    Slot& slot = acquire(nullptr, OperationKind::noop, protocol::Opcode::noop);
+    slot.owners = owned_by_user;  // without a handle; the target is its one consumer
+    slot.consumer = Consumer::callbacks;
+    slot.target = &nothing_came;
+    protocol::NoopRequest request{};
+    submit_to(session, slot, timeout, {}, request);
+    return (slot.owners & owned_by_wire) != 0;
+}
+
+void Core::withdraw_closing(Slot& noop, const Slot* before) noexcept {
+    if (noop.target != &nothing_came || noop.line->pipeline().begun(noop)) return;
+    if (before && Pipeline::quiet(*before)) return;
+    abandon_slot(noop);
+    unowned(noop);
+}
+
+void Core::hush(Slot& slot) noexcept {
+    // Couchbase answers out of order, and discourages it (protocol.md 2.1).
+    if (settings_.connection.scheme != Scheme::memcached || (slot.owners & owned_by_wire) == 0) return;
+    if (slot.line->ready()) static_cast<Session&>(*slot.line).hush(slot);
+}
+
 void Core::report_unobserved(const Error& error) {
     // A copy: the handler may set another.
     if (const auto handler = on_unobserved_) handler(error);
@@ -472,7 +497,10 @@ void Core::withdraw(Slot& slot) noexcept {
             if (planted != canary::slot_not_abandoned || !slot.line->pipeline().sent(slot)) return;
             slot.opaque -= 1u << SlotPool::index_bits;  // the slot's next user gets the same one
         }
+        Slot* const after = Pipeline::quiet(slot) ? slot.next : nullptr;
+        const Slot* const before = slot.prev;
         slot.line->pipeline().remove(slot);
+        if (after) withdraw_closing(*after, before);
     } else if (!slot.line) {
         std::erase(connecting_, &slot);
         if ((slot.owners & owned_by_parts) != 0) give_up_parts(slot);

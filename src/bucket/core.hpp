@@ -80,6 +80,10 @@ public:
     void submit_when_open(Slot& whole, std::unique_ptr<Parts> parts, std::optional<Duration> timeout);
     /// The router's own question for the cluster map.
     void ask_for_config(Session& session, const std::optional<protocol::ConfigRevision>& known);
+    /// A NOOP with this timeout, which nobody waits for. False: there is no room for it.
+    bool ask_for_nothing(Session& session, Duration timeout);
+    /// The get is on its way to a plain memcached, or about to be: a miss need not be answered.
+    void hush(Slot& slot) noexcept;
     /// Waits for connect() to have an outcome.
     void submit_connect(Slot& slot, std::optional<Duration> timeout);
     /// The outcome of close(), after all others.
@@ -102,6 +106,8 @@ public:
     [[nodiscard]] Slot* find(std::uint32_t opaque) noexcept { return pool_.find(opaque); }
     /// A response to a request of this session; `buffer` holds the frame.
     void respond(Slot& slot, const protocol::Frame& frame, Buffer* buffer);
+    /// A quiet get that has not been answered, and will not be.
+    void missed(Slot& slot);
     /// Out of pipeline and deadlines, and to the consumer on the next turn; if nobody waits, it is just gone.
     void fail_later(Slot& slot, Error error);
     /// The key of its request; empty if there is none, or several.
@@ -215,6 +221,9 @@ private:
     void abandon_slot(Slot& slot) noexcept;
     /// Out of the pipeline if not a byte of it was sent; otherwise a response will come and find nobody.
     void withdraw(Slot& slot) noexcept;
+    /// What ask_for_nothing() asked, if a quiet get that was withdrawn unsent was the last that it closed.
+    void withdraw_closing(Slot& noop, const Slot* before) noexcept;
+    static void nothing_came(Slot& slot, void* result, Error* error);
     void discard_outcome(Slot& slot) noexcept;
     template <class T>
     void keep(Slot& slot, T& result);

@@ -452,6 +452,14 @@ void Core::respond_with_error(Slot& slot, const Frame& frame) {
     deliver_error(slot, error);
 }
 
+void Core::missed(Slot& slot) {
+    Frame frame;
+    frame.opcode = static_cast<protocol::Opcode>(slot.opcode);
+    frame.specific = static_cast<std::uint16_t>(Status::key_enoent);
+    frame.opaque = slot.opaque;
+    respond_with_error(slot, frame);
+}
+
 void Core::respond_with_malformed(Slot& slot, const Frame& frame) {
     Error error = make_error(slot, errc::protocol_error, "the server's response is malformed", true, frame.specific);
     const bool heard = wanted(slot);

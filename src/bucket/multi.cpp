@@ -134,6 +134,11 @@ Slot& start_entry(Core& core, PartSlots slots, const MultiCommon& common, const 
     }
 }
 
+/// Its misses need not be answered.
+bool may_be_quiet(OperationKind kind) noexcept {
+    return kind == OperationKind::get || kind == OperationKind::get_and_touch || kind == OperationKind::exists;
+}
+
 constexpr std::size_t most_expected = 1u << SlotPool::index_bits;
 
 }  // namespace
@@ -165,12 +170,14 @@ bool MultiCall::add(const MultiInput& entry) {
         core_.fail_later(*whole_, multi_error(*part.error));
         return false;
     }
+    if (may_be_quiet(common_.kind)) core_.hush(part);
     parts_of(*whole_).add(entry.key);
     return true;
 }
 
 Slot& MultiCall::finish() {
     Slot& whole = *std::exchange(whole_, nullptr);
+    core_.router().close_quiet();
     if ((whole.owners & owned_by_parts) == 0) return whole;  // refused
     if (parts_of(whole).empty()) {
         core_.fail_later(whole, core_.make_error(whole, errc::invalid_argument, "there are no entries", false));

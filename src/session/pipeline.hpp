@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/opcode.hpp"
 #include "session/send_buffer.hpp"
 
 #include <chaise/detail/slot.hpp>
@@ -61,6 +62,7 @@ public:
     }
     /// The request goes to the end of another line (or of this one), to be sent from there. False if there is no room.
     [[nodiscard]] bool move(Slot& slot, Pipeline& to) {
+        speak(slot);
         SendBlock* const from = slot.block;
         const char* const request = from->data() + slot.offset;
         const std::uint32_t size = slot.length;
@@ -129,9 +131,34 @@ public:
     }
     [[nodiscard]] std::size_t gathered_bytes() const noexcept { return gathered_bytes_; }
 
+    // ---- quiet gets: that one has missed is told by the answer to a later request, on a server that keeps the order
+
+    [[nodiscard]] static bool quiet(const Slot& slot) noexcept {
+        const auto opcode = static_cast<protocol::Opcode>(slot.opcode);
+        return opcode == protocol::Opcode::getq || opcode == protocol::Opcode::gatq;
+    }
+    /// A get (also get and touch) that is in the line and not begun. It is quiet on this connection only: sent anew, or
+    /// from another line, it is an ordinary get, so that nobody need bring a later request along.
+    void hush(Slot& slot) noexcept {
+        const bool touches = slot.opcode == static_cast<std::uint8_t>(protocol::Opcode::gat);
+        set_opcode(slot, touches ? protocol::Opcode::gatq : protocol::Opcode::getq);
+        quiet_until_ = slot.sequence;
+    }
+    static void speak(Slot& slot) noexcept {
+        if (!quiet(slot)) return;
+        const bool touches = slot.opcode == static_cast<std::uint8_t>(protocol::Opcode::gatq);
+        set_opcode(slot, touches ? protocol::Opcode::gat : protocol::Opcode::get);
+    }
+    /// No request behind this one is quiet.
+    [[nodiscard]] std::uint64_t quiet_until() const noexcept { return quiet_until_; }
+    [[nodiscard]] Slot* last() const noexcept { return tail_; }
+
     /// A new connection: everything in the line is to be sent again.
     void restart() noexcept {
-        for (Slot* slot = head_; slot; slot = slot->next) slot->sequence = ++last_sequence_;
+        for (Slot* slot = head_; slot; slot = slot->next) {
+            slot->sequence = ++last_sequence_;
+            speak(*slot);
+        }
         unsent_ = head_;
         partly_written_ = 0;
         run_.block = nullptr;
@@ -149,6 +176,10 @@ private:
         std::uint32_t end = 0;
     };
 
+    static void set_opcode(Slot& slot, protocol::Opcode opcode) noexcept {
+        slot.opcode = static_cast<std::uint8_t>(opcode);
+        slot.block->data()[slot.offset + 1] = static_cast<char>(slot.opcode);
+    }
     void unlink(Slot& slot) noexcept {
         if (slot.sequence > sent_sequence_) run_.block = nullptr;
         if (unsent_ == &slot) {
@@ -173,6 +204,7 @@ private:
     std::size_t max_operations_;
     std::uint64_t last_sequence_ = 0;
     std::uint64_t sent_sequence_ = 0;
+    std::uint64_t quiet_until_ = 0;
 };
 
 }  // namespace chaise::detail

@@ -129,7 +129,7 @@ void Session::become_ready() {
     }
     bootstrap_.emplace<std::monostate>();
     state_ = State::ready;
-    ready_ = true;
+    ready_ = direct_ = true;
     ready_since_ = last_received_ = core_.now();
     last_failure_.clear();
     pipeline_.restart();
@@ -206,7 +206,7 @@ void Session::drop_connection() noexcept {
     pending_.reset();
     transport_.reset();
     bootstrap_.emplace<std::monostate>();
-    ready_ = false;
+    ready_ = direct_ = false;
     receive_.reset();
     if (leftover_) core_.forget(*this);
     read_armed_ = write_blocked_ = leftover_ = false;
@@ -363,6 +363,39 @@ void Session::resume() {
     parse();
 }
 
+void Session::close_quiet() {
+    Slot* const last = pipeline_.last();
+    if (!last || !Pipeline::quiet(*last) || pipeline_.sent(*last)) return;
+    // One alone is answered with fewer bytes than what would close it.
+    const bool alone = !last->prev || !Pipeline::quiet(*last->prev);
+    const bool closed = !alone && core_.ask_for_nothing(*this, last->deadline - last->started);
+    if (!closed && !pipeline_.begun(*last)) Pipeline::speak(*last);
+}
+
+/// What is answered proves that quiet gets before it have missed. False: a consumer has ended the connection.
+bool Session::settle_quiet(const protocol::Frame& frame) {
+    const Slot* const answered = core_.find(frame.opaque);
+    if (!answered || answered->line != this || (answered->owners & owned_by_wire) == 0 || !pipeline_.sent(*answered) ||
+        static_cast<std::uint8_t>(frame.opcode) != answered->opcode)
+        return true;
+    const std::uint64_t sequence = answered->sequence;
+    for (Slot* slot = pipeline_.first(); slot && slot->sequence < sequence;) {
+        if (!Pipeline::quiet(*slot)) {
+            slot = slot->next;
+            continue;
+        }
+        try {
+            core_.missed(*slot);
+        } catch (...) {
+            core_.caught(std::current_exception());  // the frame is still to be looked at
+        }
+        if (state_ != State::ready) return false;
+        slot = pipeline_.first();  // the consumer may have done anything
+    }
+    if (sequence >= pipeline_.quiet_until()) direct_ = true;
+    return true;
+}
+
 /// Part of the loop below, for speed.
 [[gnu::always_inline]] inline void Session::on_frame(const protocol::Frame& frame) {
     using protocol::Magic;
@@ -370,8 +403,10 @@ void Session::resume() {
         if (frame.magic == Magic::server_request) return on_server_request(frame);
         return connection_lost("the server sent a request", errc::protocol_error);
     }
-    if (state_ != State::ready) [[unlikely]]
-        return on_bootstrap_frame(frame);
+    if (!direct_) [[unlikely]] {
+        if (state_ != State::ready) return on_bootstrap_frame(frame);
+        if (!settle_quiet(frame)) return;
+    }
     Slot* slot = core_.find(frame.opaque);
     if (!slot || slot->line != this || (slot->owners & owned_by_wire) == 0 || !pipeline_.sent(*slot)) [[unlikely]] {
         CHAISE_PROBE(stray_response);

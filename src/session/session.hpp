@@ -71,6 +71,15 @@ public:
     /// Of an attempt that has just failed: the next one no sooner.
     void retry_after(Duration delay);
 
+    /// The get that was put into the line last is not answered when it misses. Only while ready, and followed by
+    /// close_quiet() in the same call.
+    void hush(Slot& slot) noexcept {
+        direct_ = false;
+        pipeline_.hush(slot);
+    }
+    /// If the line ends with a quiet get: something that is answered comes behind it.
+    void close_quiet();
+
     /// Writes what waits; once per turn.
     void flush();
     /// Parses what the last dispatch left over.
@@ -103,6 +112,7 @@ private:
     void connect_next();
     void parse();
     void on_frame(const protocol::Frame& frame);
+    [[nodiscard]] bool settle_quiet(const protocol::Frame& frame);
     void on_server_request(const protocol::Frame& frame);
     void start_bootstrap();
     void on_bootstrap_frame(const protocol::Frame& frame);
@@ -121,6 +131,8 @@ private:
     protocol::Endpoint endpoint_;
     State state_ = State::idle;
     bool seed_;
+    /// Ready, and nothing quiet is in flight: a frame is an answer to its request and says nothing of others.
+    bool direct_ = false;
     bool draining_ = false;
     bool read_armed_ = false;
     bool write_blocked_ = false;

@@ -171,6 +171,12 @@ std::vector<Line*> Router::nodes(bool also_ejected) const {
     return lines.empty() && !also_ejected ? nodes(true) : lines;
 }
 
+void Router::close_quiet() {
+    for (auto& session : nodes_) {
+        if (session) session->close_quiet();
+    }
+}
+
 bool Router::opened() const noexcept {
     if (!seeds_.empty()) return false;
     if (has_map()) return true;

@@ -108,6 +108,8 @@ public:
     [[nodiscard]] protocol::ScramKeyCache& scram_keys() noexcept { return scram_keys_; }
     /// The lines of all nodes; hosts that were ejected only if asked for.
     [[nodiscard]] std::vector<Line*> nodes(bool also_ejected) const;
+    /// Behind quiet gets comes something that is answered.
+    void close_quiet();
     /// Every node is connected.
     [[nodiscard]] bool connected() const noexcept;
     /// It is known whom to ask: connections to all memcached hosts that were not ejected, or a cluster map.

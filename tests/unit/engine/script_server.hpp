@@ -153,6 +153,10 @@ private:
             return finish(Status::success, item.cas);
         };
         switch (frame.opcode) {
+            case Opcode::getq:
+            case Opcode::gatq:
+                if (!there) return {};
+                [[fallthrough]];
             case Opcode::get:
             case Opcode::gat:
                 if (!there) return finish(Status::key_enoent);
