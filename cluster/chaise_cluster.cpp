@@ -14,8 +14,14 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
+
+#include "cluster/http/control_http.hpp"
+#include "cluster/http/http_conversation.hpp"
+#include "cluster/net/conversation_server.hpp"
 
 namespace {
 
@@ -57,11 +63,31 @@ private:
     bool received_ = false;
 };
 
-int serve(const LocalClusterOptions& options) {
+/// A cluster's controls, where they can be reached.
+class ControlServer {
+public:
+    ControlServer(EpollLoop& loop, LocalCluster& cluster, std::uint16_t port)
+        : iops_(loop.make_iops()),
+          handler_(cluster),
+          server_(*iops_, Endpoint{"127.0.0.1", port}, http_conversations(handler_)) {}
+    [[nodiscard]] std::string address() const { return server_.endpoint().to_string(); }
+
+private:
+    std::unique_ptr<IOPS> iops_;
+    ControlHttp handler_;
+    ConversationServer server_;
+};
+
+int serve(const LocalClusterOptions& options, std::optional<std::uint16_t> control_port) {
     EpollLoop loop;
     const Signals signals(loop);
-    const LocalCluster cluster(loop, options);
+    LocalCluster cluster(loop, options);
+    std::optional<ControlServer> control;
     std::printf("%s\n", cluster.connection_string().c_str());
+    if (control_port) {
+        control.emplace(loop, cluster, *control_port);
+        std::printf("http://%s\n", control->address().c_str());
+    }
     if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category(), "standard output");
     while (!signals.received()) {
         try {
@@ -95,13 +121,17 @@ int main(int argc, char** argv) {
     app.add_option("--persistence-delay-ms", persistence_delay, "from a write to the disk")
         ->check(CLI::Range(0.0, 1e9))
         ->capture_default_str();
+    std::optional<std::uint16_t> control_port;
+    app.add_option("--control", control_port,
+                   "serve controls over HTTP at this port of 127.0.0.1 (0: any that is free), and print where: kill, "
+                   "restart, failover, rebalance … (cluster/http/control_http.hpp lists them)");
     CLI11_PARSE(app, argc, argv);
 
     using Milliseconds = std::chrono::duration<double, std::milli>;
     options.replication_delay = std::chrono::duration_cast<Duration>(Milliseconds(replication_delay));
     options.persistence_delay = std::chrono::duration_cast<Duration>(Milliseconds(persistence_delay));
     try {
-        return serve(options);
+        return serve(options, control_port);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "chaise-cluster: %s\n", error.what());
         return 1;

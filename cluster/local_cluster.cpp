@@ -1,11 +1,13 @@
 #include <chaise/testing/local_cluster.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <stdexcept>
 
 #include "cluster/kv/document.hpp"
 #include "cluster/local/cluster_thread.hpp"
 #include "cluster/local/node_hosts.hpp"
+#include "cluster/local/rebalancer.hpp"
 #include "protocol/datatype.hpp"
 #include "protocol/snappy.hpp"
 #include "protocol/vbucket.hpp"
@@ -69,6 +71,7 @@ public:
     Impl& operator=(const Impl&) = delete;
     ~Impl() {
         call([&] {
+            rebalancer_.reset();
             hosts_.reset();
             places_.reset();
         });
@@ -126,6 +129,33 @@ public:
         return config;
     }
 
+    NodeId add_node() {
+        if (options_.nodes == nodes_max) throw std::logic_error("LocalCluster: there are 64 nodes");
+        const NodeId node = options_.nodes++;
+        const NodePlace& first = places_->places.front();
+        NodePlace place{
+            .kv = {first.kv.address, 0}, .http = {first.http.address, 0}, .views = {first.views.address, 0}};
+        if (simulated_) {
+            const std::string host = options_.host_prefix + std::to_string(node + 1);
+            place = {.kv = {host, 11210}, .http = {host, 8091}, .views = {host, 8092}};
+        }
+        places_->places.push_back(std::move(place));
+        state().add_node(places_->places[node].kv.address);
+        hosts_->start(node);
+        return node;
+    }
+    void set_pace(Duration pace) { pace_ = std::chrono::ceil<std::chrono::microseconds>(pace); }
+    /// What has been begun goes on.
+    void go_on_rebalancing() {
+        if (!rebalancer_) {
+            auto iops = hosts_->make_iops();
+            if (!iops) return;
+            rebalancer_ = std::make_unique<Rebalancer>(places_->state, std::move(iops));
+        }
+        rebalancer_->start(pace_);
+    }
+    void set_simulated() noexcept { simulated_ = true; }
+
     void run_on(std::unique_ptr<ClusterThread> thread) { thread_ = std::move(thread); }
     [[nodiscard]] ClusterThread& thread() const noexcept { return *thread_; }
 
@@ -134,6 +164,9 @@ private:
     std::unique_ptr<ClusterThread> thread_;
     std::shared_ptr<NodePlaces> places_ = std::make_shared<NodePlaces>();
     std::unique_ptr<NodeHosts> hosts_;
+    std::unique_ptr<Rebalancer> rebalancer_;
+    std::chrono::microseconds pace_{1000};
+    bool simulated_ = false;
 
     friend class LocalCluster;
 };
@@ -152,6 +185,7 @@ LocalCluster::LocalCluster(SimWorld& world, const LocalClusterOptions& options)
         NodePlace& place = impl_->places().places[node];
         place.kv.address = place.http.address = place.views.address = host;
     }
+    impl_->set_simulated();
     impl_->start(make_sim_hosts(impl_->places_, world, options.host_prefix));
 }
 
@@ -218,6 +252,41 @@ void LocalCluster::resume(std::size_t node) {
     impl_->at(node, [&] { impl_->hosts().set_paused(node, false); });
 }
 
+void LocalCluster::graceful_failover(std::size_t node) {
+    impl_->at(node, [&] {
+        if (!impl_->state().member(node)) return;
+        impl_->state().begin_graceful_failover(node);
+        impl_->go_on_rebalancing();
+    });
+}
+std::size_t LocalCluster::add_node() {
+    return impl_->ask([&] { return impl_->add_node(); });
+}
+void LocalCluster::rebalance(const std::vector<std::size_t>& members) {
+    for (const std::size_t node : members) impl_->check_node(node);
+    impl_->call([&] {
+        impl_->state().begin_rebalance(members);
+        impl_->go_on_rebalancing();
+    });
+}
+void LocalCluster::rebalance_in(std::size_t node) {
+    std::vector<std::size_t> members = impl_->ask([&] { return impl_->state().members(); });
+    if (std::find(members.begin(), members.end(), node) == members.end()) members.push_back(node);
+    rebalance(members);
+}
+void LocalCluster::rebalance_out(std::size_t node) {
+    std::vector<std::size_t> members = impl_->ask([&] { return impl_->state().members(); });
+    std::erase(members, node);
+    rebalance(members);
+}
+bool LocalCluster::rebalancing() const {
+    return impl_->ask([&] { return impl_->state().rebalancing(); });
+}
+void LocalCluster::set_rebalance_pace(Duration pace) {
+    if (pace < Duration::zero()) throw std::invalid_argument("LocalCluster: a pace is not negative");
+    impl_->call([&] { impl_->set_pace(pace); });
+}
+
 bool LocalCluster::alive(std::size_t node) const {
     impl_->check_node(node);
     return impl_->ask([&] { return impl_->process(node) != nullptr; });
@@ -249,6 +318,31 @@ void LocalCluster::close_connections(std::size_t node) {
     impl_->at(node, [&] {
         if (NodeProcess* process = impl_->process(node)) process->close_connections();
     });
+}
+
+// ---- what goes wrong ------------------------------------------------------------------------------------------------
+
+void LocalCluster::set_link_faults(std::size_t node, const LinkFaults& faults) {
+    impl_->at(node, [&] {
+        impl_->places().places[node].link_faults = faults;
+        if (NodeProcess* process = impl_->process(node)) process->set_link_faults(faults);
+    });
+}
+void LocalCluster::add_error_burst(const ErrorBurst& burst) {
+    if (burst.status == 0) throw std::invalid_argument("LocalCluster: status 0 is no error");
+    impl_->call([&] { impl_->state().error_bursts().add(burst); });
+}
+void LocalCluster::clear_error_bursts() {
+    impl_->call([&] { impl_->state().error_bursts().clear(); });
+}
+void LocalCluster::expire_locks() {
+    impl_->call([&] { impl_->state().expire_locks(); });
+}
+void LocalCluster::time_travel(Duration duration) {
+    impl_->call([&] { impl_->state().travel(duration); });
+}
+void LocalCluster::set_conflicting_config(std::size_t node, bool on) {
+    impl_->at(node, [&] { impl_->state().set_conflicting(node, on); });
 }
 
 // ---- delays ---------------------------------------------------------------------------------------------------------

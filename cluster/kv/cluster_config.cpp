@@ -1,6 +1,8 @@
 #include "cluster/kv/cluster_config.hpp"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "protocol/json_text.hpp"
 #include "protocol/ketama.hpp"
@@ -130,6 +132,49 @@ std::vector<VbucketRow> distribute(std::uint32_t vbuckets, std::uint32_t replica
         }
     }
     return rows;
+}
+
+std::vector<VbucketRow> redistribute(const std::vector<VbucketRow>& now, const std::vector<NodeId>& nodes) {
+    std::vector<VbucketRow> rows(now.size(), VbucketRow(now.empty() ? 0 : now.front().size(), no_node));
+    for (std::size_t place = 0; !now.empty() && place < std::min(now.front().size(), nodes.size()); ++place) {
+        std::map<std::ptrdiff_t, std::size_t> shares;
+        for (const NodeId node : nodes) shares[static_cast<std::ptrdiff_t>(node)] = 0;
+        const std::size_t most = (now.size() + nodes.size() - 1) / nodes.size();
+        std::vector<std::size_t> homeless;
+        for (std::size_t vbucket = 0; vbucket < now.size(); ++vbucket) {
+            const auto share = shares.find(now[vbucket][place]);
+            const bool stays = share != shares.end() && share->second < most &&
+                               position_of(static_cast<NodeId>(share->first), rows[vbucket]) < 0;
+            if (!stays) {
+                homeless.push_back(vbucket);
+                continue;
+            }
+            rows[vbucket][place] = share->first;
+            ++share->second;
+        }
+        // To who has least; of those, to who has a copy already.
+        for (const std::size_t vbucket : homeless) {
+            auto best = shares.end();
+            for (auto share = shares.begin(); share != shares.end(); ++share) {
+                const auto node = static_cast<NodeId>(share->first);
+                if (position_of(node, rows[vbucket]) >= 0) continue;
+                const bool better = best == shares.end() || share->second < best->second ||
+                                    (share->second == best->second && position_of(node, now[vbucket]) >= 0 &&
+                                     position_of(static_cast<NodeId>(best->first), now[vbucket]) < 0);
+                if (better) best = share;
+            }
+            rows[vbucket][place] = best->first;
+            ++best->second;
+        }
+    }
+    return rows;
+}
+
+BucketConfig contradiction(BucketConfig config) {
+    for (VbucketRow& row : config.map) {
+        if (row.size() > 1 && row[1] != no_node) std::swap(row[0], row[1]);
+    }
+    return config;
 }
 
 std::string to_json(const BucketConfig& config, NodeId sender, std::string_view host) {

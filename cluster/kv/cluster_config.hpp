@@ -81,11 +81,18 @@ struct BucketConfig {
 [[nodiscard]] std::vector<VbucketRow> distribute(std::uint32_t vbuckets, std::uint32_t replicas,
                                                  const std::vector<NodeId>& nodes);
 
+/// The same, with as much as possible left where it is in `now`.
+[[nodiscard]] std::vector<VbucketRow> redistribute(const std::vector<VbucketRow>& now,
+                                                   const std::vector<NodeId>& nodes);
+
 /// The terse documents that GET_CLUSTER_CONFIG, NOT_MY_VBUCKET, pushes and HTTP give. `sender` becomes thisNode. `host`
 /// replaces $HOST where nodes have no hostname (HTTP does so; over key-value it stays as it is).
 [[nodiscard]] std::string to_json(const BucketConfig& config, NodeId sender, std::string_view host = "$HOST");
 [[nodiscard]] std::string to_json(const ClusterConfig& config, NodeId sender, std::string_view host = "$HOST");
 [[nodiscard]] std::string to_json(const protocol::CollectionsManifest& manifest);
+
+/// Of the same revision, with active node and first replica of each vbucket in each other's places.
+[[nodiscard]] BucketConfig contradiction(BucketConfig config);
 
 /// The server of a memcached bucket that keeps the key; no_node: it has none.
 [[nodiscard]] std::ptrdiff_t server_on_ring(const BucketConfig& config, std::string_view key);

@@ -130,6 +130,7 @@ void ClusterState::failover(NodeId id) {
     if (!member(id)) return;
     if (members().size() == 1) throw std::logic_error("the last node cannot be failed over");
     nodes_.at(id).member = false;
+    rebalance_.reset();
     for (auto& [name, config] : buckets_) {
         BucketConfig next = *config;
         std::erase(next.servers, id);

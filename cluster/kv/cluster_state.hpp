@@ -13,6 +13,7 @@
 
 #include "cluster/kv/cluster_config.hpp"
 #include "cluster/kv/disk.hpp"
+#include "cluster/kv/error_bursts.hpp"
 #include "protocol/opcode.hpp"
 #include "protocol/scram.hpp"
 
@@ -69,6 +70,7 @@ public:
     /// The node's process, while it runs.
     [[nodiscard]] KvNode* process(NodeId id) const { return nodes_.at(id).process; }
     [[nodiscard]] bool alive(NodeId id) const { return process(id) != nullptr; }
+    [[nodiscard]] std::vector<NodeId> members() const;
     /// Belongs to the cluster: it joined and was not failed over.
     [[nodiscard]] bool member(NodeId id) const { return nodes_.at(id).member; }
     /// What it has persisted; stays when the process goes.
@@ -81,6 +83,21 @@ public:
     /// Its active vbuckets become active on the replica that failover() would choose, if one runs, and it keeps a
     /// replica of each: as at the end of a rebalance. What had not been replicated is lost.
     void hand_over(NodeId id);
+
+    // ---- rebalance ------------------------------------------------------------------------------------------
+
+    /// What came of an attempt to move the next vbucket.
+    enum class Move : std::uint8_t { moved, waiting, done, failed };
+    /// These are the members to be. std::logic_error while another goes on; std::invalid_argument for none or dead
+    /// ones.
+    void begin_rebalance(const std::vector<NodeId>& members);
+    /// The node's active vbuckets are moved to replicas, then it is failed over.
+    void begin_graceful_failover(NodeId id);
+    /// The next vbucket, or the end of it all. `waiting`: somebody lags. `failed`: somebody died; nothing goes on.
+    Move next_move();
+    /// As things stand.
+    void end_rebalance();
+    [[nodiscard]] bool rebalancing() const noexcept { return rebalance_.has_value(); }
 
     // ---- users ----------------------------------------------------------------------------------------------
 
@@ -104,6 +121,15 @@ public:
     void set_manifest(std::string_view bucket, protocol::CollectionsManifest manifest);
     /// Rows as the caller wants them (a rebalance, or a test); states on the nodes follow when they believe it.
     void set_map(std::string_view bucket, std::vector<VbucketRow> map, std::vector<VbucketRow> forward = {});
+
+    // ---- what goes wrong --------------------------------------------------------------------------------------
+
+    [[nodiscard]] ErrorBursts& error_bursts() noexcept { return error_bursts_; }
+    void expire_locks();
+    void travel(Duration duration);
+    [[nodiscard]] Duration travelled() const noexcept { return travelled_; }
+    void set_conflicting(NodeId node, bool on);
+    [[nodiscard]] bool conflicting(NodeId node) const { return nodes_.at(node).conflicting; }
 
     /// Null: there is no such bucket.
     [[nodiscard]] std::shared_ptr<const BucketConfig> bucket_config(std::string_view name) const;
@@ -131,6 +157,7 @@ private:
         KvNode* process = nullptr;
         std::unique_ptr<KvDisk> disk;
         bool member = true;
+        bool conflicting = false;  ///< what it says of the map
         Duration persistence_delay{};
         Duration config_delay{};
     };
@@ -145,7 +172,6 @@ private:
     [[nodiscard]] NodeId successor(const BucketConfig& config, std::uint16_t vbucket, const VbucketRow& left) const;
     [[nodiscard]] BucketConfig edit(std::string_view bucket) const;
     void delays_changed();
-    [[nodiscard]] std::vector<NodeId> members() const;
     [[nodiscard]] std::uint64_t draw() noexcept;
     [[nodiscard]] std::string draw_uuid();
 
@@ -157,6 +183,14 @@ private:
     std::map<std::string, std::shared_ptr<const BucketConfig>, std::less<>> buckets_;
     std::map<std::pair<NodeId, NodeId>, Duration> link_delays_;
     ExecutionWitness witness_;
+    struct Rebalance {
+        std::vector<NodeId> members;
+        std::optional<NodeId> failed_over{};  // at the end
+    };
+    void finish_rebalance();
+    std::optional<Rebalance> rebalance_;
+    ErrorBursts error_bursts_;
+    Duration travelled_{};
     std::int64_t revision_ = 0;
     std::uint64_t draws_ = 0;
 };

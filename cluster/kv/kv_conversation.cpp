@@ -35,6 +35,31 @@ bool has_barrier(const Frame& frame) noexcept {
     return false;
 }
 
+bool of_a_document(protocol::Opcode opcode) noexcept {
+    using enum protocol::Opcode;
+    switch (protocol::loud_form(opcode)) {
+        case get:
+        case getk:
+        case set:
+        case add:
+        case replace:
+        case remove:
+        case append:
+        case prepend:
+        case increment:
+        case decrement:
+        case touch:
+        case gat:
+        case get_locked:
+        case unlock_key:
+        case get_meta:
+            return true;
+        default:
+            return protocol::is_subdoc_single(opcode) || opcode == subdoc_multi_lookup ||
+                   opcode == subdoc_multi_mutation;
+    }
+}
+
 /// What memcached buckets don't have: copies, a history, collections.
 bool needs_vbuckets(protocol::Opcode opcode) noexcept {
     using enum protocol::Opcode;
@@ -125,6 +150,11 @@ void KvConnection::execute(const Frame& frame) {
     if (!frame_infos(command)) return;
     if (on_memcached_bucket() && (command.write.durability || needs_vbuckets(frame.opcode)))
         return fail(command.origin, Status::not_supported, "a memcached bucket");
+    if (ErrorBursts& bursts = node_.cluster().error_bursts(); !bursts.empty()) {
+        const auto random = [&] { return node_.iops().random(); };
+        if (const auto status = bursts.meet(node_.id(), frame.opcode, of_a_document(frame.opcode), random))
+            return fail(command.origin, *status);
+    }
     dispatch(command);
 }
 

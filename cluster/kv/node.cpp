@@ -42,7 +42,10 @@ std::shared_ptr<const std::string> KvNode::config_json(std::string_view name) co
     const auto found = buckets_.find(name);
     if (found == buckets_.end()) return nullptr;
     Bucket& bucket = *found->second;
-    if (!bucket.json) bucket.json = std::make_shared<const std::string>(to_json(*bucket.config, id_));
+    if (!bucket.json) {
+        bucket.json = std::make_shared<const std::string>(
+            to_json(cluster_->conflicting(id_) ? contradiction(*bucket.config) : *bucket.config, id_));
+    }
     return bucket.json;
 }
 
@@ -128,6 +131,8 @@ void KvNode::arrange(Bucket& bucket, const KvTime& time) {
         } else if (coming >= 0) {
             state = coming == 0 ? VBucketState::pending : VBucketState::replica;
         }
+        if (slot.given_away && config.revision >= *slot.given_away) slot.given_away.reset();
+        if (slot.given_away && state == VBucketState::active) state = VBucketState::replica;
         if (state == VBucketState::dead) {
             if (slot.vbucket) slot.vbucket->set_state(state, time);
             slot = {};

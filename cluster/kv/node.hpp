@@ -63,7 +63,7 @@ public:
                                  TimePoint deadline, SyncWriteListener& listener);
     /// `listener` goes away: nothing that it waits for is told to it any more.
     void forget(const SyncWriteListener& listener) noexcept;
-    [[nodiscard]] KvTime time() const { return {iops_.now(), iops_.wall_time()}; }
+    [[nodiscard]] KvTime time() const { return {iops_.now(), iops_.wall_time() + cluster_->travelled()}; }
 
     /// Counted by its conversations; also how STAT knows.
     struct Counters {
@@ -86,8 +86,10 @@ private:
     };
     struct Slot {
         std::unique_ptr<VBucket> vbucket;
-        std::vector<Stream> streams;            // of an active copy
-        std::optional<NodeId> source;           // of any other
+        std::vector<Stream> streams;   // of an active copy
+        std::optional<NodeId> source;  // of any other
+        /// Another node is active since this revision, which this one may not know yet.
+        std::optional<protocol::ConfigRevision> given_away{};
         TimePoint deadline = TimePoint::max();  // of a durable write: noted in deadlines_
     };
     struct Bucket;
@@ -119,6 +121,13 @@ private:
     void learn(std::shared_ptr<const ClusterConfig> config);
     void connect_streams();
     void disconnect(NodeId other) noexcept;
+    /// `to` gets what is missing there, and this copy is active no more, whatever maps the node believes until
+    /// `revision`. False: one of both does not yet know what it has to know.
+    [[nodiscard]] bool give_away(const std::string& uuid, std::uint16_t vbucket, KvNode& to,
+                                 protocol::ConfigRevision revision);
+    [[nodiscard]] bool has_all(const std::string& uuid, std::uint16_t vbucket, const KvNode& active) const;
+    void shorten_locks(Duration by);
+    void forget_documents();
     void flush(std::string_view bucket);
     void pump();
 

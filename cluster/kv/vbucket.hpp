@@ -170,6 +170,11 @@ public:
     void persisted(std::uint64_t seqno, const KvTime& time);
     void load(const DiskVbucket& disk);
     void clear() noexcept;
+    /// Locks end so much earlier.
+    void shorten_locks(Duration by) noexcept {
+        for (auto& [key, entry] : entries_)
+            if (entry.locked_until != TimePoint{}) entry.locked_until -= by;
+    }
     /// Counts clear(): what was noted about an earlier content is void.
     [[nodiscard]] std::uint64_t incarnation() const noexcept { return incarnation_; }
 

@@ -15,13 +15,15 @@ public:
         : places_(std::move(places)), make_iops_(std::move(make_iops)), processes_(places_->places.size()) {}
 
     void start(NodeId node) override {
-        if (processes_.at(node)) return;
+        if (processes_.size() <= node) processes_.resize(node + 1);
+        if (processes_[node]) return;
         processes_[node] = std::make_unique<NodeProcess>(places_, node, make_iops_());
     }
     void kill(NodeId node) override { processes_.at(node).reset(); }
     void set_paused(NodeId node, bool on) override {
         if (processes_.at(node)) processes_[node]->set_paused(on);
     }
+    std::unique_ptr<IOPS> make_iops() override { return make_iops_(); }
 
 private:
     std::shared_ptr<NodePlaces> places_;
@@ -67,6 +69,7 @@ public:
             world_->resume(host_of(node));
         }
     }
+    std::unique_ptr<IOPS> make_iops() override { return world_ ? world_->make_iops(prefix_ + "s") : nullptr; }
 
 private:
     struct WorldEnds : ExitHook {

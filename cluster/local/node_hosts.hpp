@@ -21,6 +21,8 @@ public:
     /// No effect on a node that is dead.
     virtual void kill(NodeId node) = 0;
     virtual void set_paused(NodeId node, bool on) = 0;
+    /// For what is no node's: on no host that faults are meant for. Null: the world has ended.
+    [[nodiscard]] virtual std::unique_ptr<IOPS> make_iops() = 0;
 };
 
 using MakeIops = std::function<std::unique_ptr<IOPS>()>;

@@ -35,6 +35,7 @@ NodeProcess::NodeProcess(std::shared_ptr<NodePlaces> places, NodeId id, std::uni
     kv_ = serve(*iops_, place.kv, kv_conversations(*node_));
     http_.push_back(serve(*iops_, place.http, http_conversations(*http_handler_)));
     http_.push_back(serve(*iops_, place.views, http_conversations(*views_handler_)));
+    kv_->set_faults(place.link_faults);
     place.process = this;
     places_->state->set_ports(id_, {.kv = place.kv.port, .mgmt = place.http.port, .capi = place.views.port});
 }

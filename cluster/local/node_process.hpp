@@ -22,7 +22,8 @@ struct NodePlace {
     Endpoint kv;
     Endpoint http;
     Endpoint views;
-    NodeProcess* process = nullptr;    ///< while it runs
+    NodeProcess* process = nullptr;  ///< while it runs
+    LinkFaults link_faults{};
     std::uint64_t not_my_vbucket = 0;  ///< counted in former lives
 };
 
@@ -47,6 +48,7 @@ public:
     /// The end of it, ahead of the destructor.
     void stop() noexcept;
     void set_paused(bool on);
+    void set_link_faults(const LinkFaults& faults) { kv_->set_faults(faults); }
     void close_connections() { kv_->close_connections(); }
     [[nodiscard]] std::size_t connections() const noexcept { return kv_->connections(); }
     [[nodiscard]] KvNode& node() noexcept { return *node_; }

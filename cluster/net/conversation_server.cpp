@@ -1,7 +1,11 @@
 #include "cluster/net/conversation_server.hpp"
 
+#include <chaise/testing/sim_random.hpp>
+
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <deque>
 #include <exception>
 #include <string>
 #include <utility>
@@ -50,6 +54,8 @@ public:
         : server_(server), transport_(std::move(transport)), host_(transport_->local_endpoint().address) {
         transport_->set_handler(*this);
         flush_event_ = server_.iops_.timer_event_factory();
+        hold_event_ = server_.iops_.timer_event_factory();
+        hold_event_->set_handler([](void* self, int) { static_cast<Connection*>(self)->pump(); }, this);
         flush_event_->set_handler([](void* self, int) { static_cast<Connection*>(self)->pump(); }, this);
         conversation_ = server_.factory_(*this);
         if (!server_.paused_) read();
@@ -58,7 +64,8 @@ public:
     Connection& operator=(const Connection&) = delete;
     ~Connection() {
         conversation_.reset();  // may still send: into nowhere
-        if (flush_event_->state() != Event::State::initialized) server_.iops_.cleanup(*flush_event_);
+        for (const auto& event : {flush_event_.get(), hold_event_.get()})
+            if (event->state() != Event::State::initialized) server_.iops_.cleanup(*event);
     }
 
     [[nodiscard]] bool dead() const noexcept { return transport_ == nullptr; }
@@ -150,10 +157,56 @@ private:
         return !dead();
     }
 
+    /// What becomes of the piece that has just been said.
+    void decide() {
+        const std::size_t size = out_.size() - decided_;
+        if (size == 0) return;
+        const LinkFaults& faults = server_.faults_;
+        if (chance(faults.drop)) {
+            out_.resize(decided_);
+            return;
+        }
+        if (chance(faults.corrupt)) out_[decided_] = static_cast<char>(out_[decided_] ^ 0x55);
+        if (chance(faults.truncate)) {
+            out_.resize(decided_ + size / 2);
+            closing_ = true;
+        }
+        decided_ = out_.size();
+        if (held_.empty() && faults.delay + faults.jitter == Duration::zero()) {
+            released_ = decided_;
+            return;
+        }
+        const TimePoint now = server_.iops_.now();
+        TimePoint due = now + faults.delay;
+        if (faults.jitter > Duration::zero()) due += SimRandom(server_.iops_.random()).exponential(faults.jitter);
+        if (!held_.empty()) due = std::max(due, held_.back().due);
+        if (due > now) {
+            held_.push_back({due, decided_});
+        } else {
+            released_ = decided_;
+        }
+    }
+    bool chance(double p) { return p > 0 && static_cast<double>(server_.iops_.random() >> 11) * 0x1p-53 < p; }
+
+    /// What has been held back for long enough.
+    void release() {
+        if (held_.empty()) return;
+        const TimePoint now = server_.iops_.now();
+        while (!held_.empty() && held_.front().due <= now) {
+            released_ = held_.front().end;
+            held_.pop_front();
+        }
+        if (!held_.empty() && !hold_event_->active()) {
+            server_.iops_.schedule(*hold_event_, std::chrono::ceil<std::chrono::microseconds>(held_.front().due - now));
+        }
+    }
+
     bool flush() {
+        decide();
+        release();
         server_.output_peak_ = std::max(server_.output_peak_, waiting());
-        while (waiting() > 0 && !blocked_) {
-            const ConstBuffer rest{out_.data() + sent_, waiting()};
+        while (released_ > sent_ && !blocked_) {
+            const ConstBuffer rest{out_.data() + sent_, released_ - sent_};
             const WriteResult result = transport_->write({&rest, 1});
             if (result.error) return false;
             sent_ += result.bytes;
@@ -164,10 +217,13 @@ private:
         }
         if (waiting() == 0) {
             out_.clear();
-            sent_ = 0;
+            sent_ = released_ = decided_ = 0;
             if (out_.capacity() > buffer_keep) std::string().swap(out_);
         } else if (sent_ > out_.size() / 2) {
             out_.erase(0, sent_);
+            released_ -= sent_;
+            decided_ -= sent_;
+            for (Held& held : held_) held.end -= sent_;
             sent_ = 0;
         }
         return true;
@@ -180,7 +236,15 @@ private:
     std::unique_ptr<Conversation> conversation_;
     InputBuffer in_;
     std::string out_;
+    struct Held {
+        TimePoint due;
+        std::size_t end;
+    };
     std::size_t sent_ = 0;
+    std::size_t released_ = 0;  // up to here it may be sent
+    std::size_t decided_ = 0;   // up to here faults have had their chance
+    std::deque<Held> held_;     // pieces behind released_, with their times
+    std::unique_ptr<TimerEvent> hold_event_;
     bool reading_ = false;
     bool blocked_ = false;  // waits until the transport takes more
     bool pumping_ = false;

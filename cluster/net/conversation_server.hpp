@@ -4,6 +4,7 @@
 // rule that nobody can hurt the server by what he sends or does not read.
 
 #include <chaise/iops.hpp>
+#include <chaise/testing/cluster_faults.hpp>
 #include <chaise/transport.hpp>
 
 #include <cstddef>
@@ -49,6 +50,8 @@ public:
     void close_connections();
     /// While paused connections are accepted and nothing is read, executed or sent, as by a process that is stopped.
     void set_paused(bool on);
+    /// Of what is sent from now on.
+    void set_faults(const LinkFaults& faults) { faults_ = faults; }
 
 private:
     class Connection;
@@ -67,6 +70,7 @@ private:
     std::uint64_t failed_ = 0;
     std::size_t output_peak_ = 0;
     bool paused_ = false;
+    LinkFaults faults_{};
     std::unique_ptr<Listener> listener_;
 };
 

@@ -68,7 +68,10 @@ public:
     ClusterRun(std::uint64_t seed, std::ostream* trace)
         : SimulatedRun(seed, trace, verbs(), true), shape_(draw_shape(random_, seed)) {
         cluster_.emplace(world_, shape_.cluster);
+        anchor_ = random_.below(nodes());
         linearizability_.blank_padding = false;
+        // Of requests for which there was no time to try again.
+        workload_.also_explained(errc::temporary_failure);
         cluster_->on_executed([this](std::size_t, std::uint8_t, std::string_view key, std::string_view value) {
             workload_.executed(key, value);
         });
@@ -83,17 +86,38 @@ private:
     [[nodiscard]] std::size_t nodes() const { return cluster_->nodes(); }
     void count(const char* fault) { ++faults_[fault]; }
 
+    /// Each run has some of these, by its seed.
+    using Scene = Task<> (ClusterRun::*)(SimRandom&);
+    [[nodiscard]] std::vector<Scene> draw_scenes(SimRandom& random) {
+        const std::pair<Scene, double> all[] = {{&ClusterRun::hand_over, 0.8},
+                                                {&ClusterRun::fail_over, 0.7},
+                                                {&ClusterRun::kill_and_restart, 0.7},
+                                                {&ClusterRun::rebalance, 0.6},
+                                                {&ClusterRun::fail_over_gracefully, 0.4},
+                                                {&ClusterRun::trouble_links, 0.4},
+                                                {&ClusterRun::refuse_requests, 0.5},
+                                                {&ClusterRun::contradict, 0.3},
+                                                {&ClusterRun::end_locks, 0.4},
+                                                {&ClusterRun::travel, 0.3}};
+        std::vector<Scene> scenes;
+        for (const auto& [scene, share] : all) {
+            if (random.chance(share)) scenes.push_back(scene);
+        }
+        return scenes;
+    }
+
     Task<> scripted_faults() override {
         SimRandom random = world_.random("scripted faults");
         for (std::uint64_t i = 0; i < killers_; ++i) spawn(world_, kill_at_random(i));
+        const std::vector<Scene> scenes = draw_scenes(random);
         co_await Sleep(*clock_, 5ms);
         for (int i = 0; i < 2; ++i) {
-            co_await pause(random, 5ms);
-            co_await hand_over(random);
-            co_await hand_over(random);
             co_await trouble_network(random);
-            if (random.chance(0.7)) co_await fail_over(random);
-            if (random.chance(0.7)) co_await kill_and_restart(random);
+            for (std::size_t n = 0; n < std::min<std::size_t>(scenes.size(), 4); ++n) {
+                co_await pause(random, 5ms);
+                const Scene scene = scenes[random.below(scenes.size())];
+                co_await (this->*scene)(random);
+            }
         }
         over_ = true;
     }
@@ -138,6 +162,119 @@ private:
         cluster_->pause(hanging);
         co_await pause(random, 20ms);
         cluster_->resume(hanging);
+        co_await pause(random, 10ms);
+    }
+
+    /// Vbuckets move to other members, one by one; some nodes leave, some come back.
+    Task<> rebalance(SimRandom& random) {
+        std::vector<std::size_t> members;
+        for (std::size_t node = 0; node < nodes(); ++node) {
+            if (random.chance(0.7)) members.push_back(node);
+        }
+        if (!contains(members, anchor_)) members.push_back(anchor_);
+        while (members.size() < 2) {
+            const std::size_t node = random.below(nodes());
+            if (!contains(members, node)) members.push_back(node);
+        }
+        for (std::size_t node = 0; node < nodes(); ++node) restart(node);
+        co_await Sleep(*clock_, 1ms);
+        for (std::size_t node = 0; node < nodes(); ++node) {
+            if (!cluster_->alive(node)) co_return;  // a killer was there first
+        }
+        std::vector<std::string> lost = workload_.keys();
+        std::erase_if(lost, [&](const std::string& key) { return cluster_->placement(key).active.has_value(); });
+        disturb(lost);  // they are made anew, empty
+        for (std::size_t node = 0; node < nodes(); ++node) {
+            if (random.chance(0.3)) cluster_->set_config_delay(node, random.exponential(5ms));
+        }
+        workload_.locks_hold(false);  // they do not move with their documents
+        note("rebalance to " + std::to_string(members.size()) + " members");
+        count("rebalance");
+        cluster_->set_rebalance_pace(random.exponential(1ms));
+        cluster_->rebalance(members);
+        co_await wait_for_rebalance(random);
+        co_await settle(random, lost);
+    }
+
+    Task<> fail_over_gracefully(SimRandom& random) {
+        const auto node = draw_member(random);
+        if (!node || shape_.cluster.replicas == 0) co_return;
+        workload_.locks_hold(false);
+        bool begun = true;
+        try {
+            cluster_->graceful_failover(*node);
+        } catch (const std::logic_error&) {
+            begun = false;  // a vbucket has no replica that runs
+        }
+        if (begun) {
+            note("graceful failover of node" + std::to_string(*node + 1));
+            count("graceful_failover");
+            co_await wait_for_rebalance(random);
+        }
+        co_await settle(random, {});
+    }
+
+    Task<> wait_for_rebalance(SimRandom& random) {
+        for (int i = 0; i < 200 && cluster_->rebalancing(); ++i) co_await pause(random, 2ms);
+        // Who lags is waited for, but not for ever.
+        for (std::size_t node = 0; node < nodes(); ++node) cluster_->set_config_delay(node, Duration::zero());
+        for (int i = 0; i < 1000 && cluster_->rebalancing(); ++i) co_await Sleep(*clock_, 1ms);
+        if (cluster_->rebalancing()) complain("a rebalance that does not end");
+    }
+
+    Task<> trouble_links(SimRandom& random) {
+        const std::size_t node = random.below(nodes());
+        LinkFaults faults;
+        if (random.chance(0.5)) faults.delay = random.exponential(1ms);
+        if (random.chance(0.5)) faults.jitter = random.exponential(1ms);
+        if (random.chance(0.4)) faults.drop = 0.02;
+        if (random.chance(0.4)) faults.truncate = 0.02;
+        if (random.chance(0.4)) faults.corrupt = 0.02;
+        cluster_->set_link_faults(node, faults);
+        count("link_faults");
+        co_await pause(random, 20ms);
+        cluster_->set_link_faults(node, {});
+        if (faults.drop > 0) cluster_->close_connections(node);  // for what was lost nobody waits for ever
+    }
+
+    Task<> refuse_requests(SimRandom& random) {
+        constexpr std::array<std::uint16_t, 3> statuses = {0x86, 0x85, 0x82};  // ETMPFAIL, EBUSY, ENOMEM
+        constexpr std::array<std::uint8_t, 4> opcodes = {0x00, 0x01, 0x05, 0x0e};
+        for (std::uint64_t n = random.between(1, 3); n > 0; --n) {
+            ErrorBurst burst{.status = statuses[random.below(statuses.size())],
+                             .times = random.chance(0.5) ? random.between(1, 50) : 0,
+                             .probability = random.chance(0.5) ? 1 : 0.3};
+            if (random.chance(0.5)) burst.opcode = opcodes[random.below(opcodes.size())];
+            if (random.chance(0.5)) burst.node = random.below(nodes());
+            cluster_->add_error_burst(burst);
+        }
+        count("error_bursts");
+        co_await pause(random, 30ms);
+        cluster_->clear_error_bursts();
+    }
+
+    Task<> contradict(SimRandom& random) {
+        const std::size_t node = random.below(nodes());
+        note("node" + std::to_string(node + 1) + " tells maps of its own");
+        cluster_->set_conflicting_config(node, true);
+        count("conflicting_config");
+        world_.reset_connections("node" + std::to_string(node + 1));  // who comes back is told
+        co_await pause(random, 30ms);
+        cluster_->set_conflicting_config(node, false);
+    }
+
+    Task<> end_locks(SimRandom& random) {
+        cluster_->expire_locks();
+        workload_.locks_ended();
+        count("locks_expired");
+        co_await pause(random, 10ms);
+    }
+
+    Task<> travel(SimRandom& random) {
+        const auto hours = static_cast<std::int64_t>(random.below(13)) - 4;
+        cluster_->time_travel(std::chrono::hours(hours));
+        workload_.locks_ended();
+        count("time_travel");
         co_await pause(random, 10ms);
     }
 
@@ -199,16 +336,19 @@ private:
         co_await pause(random, 10ms);
     }
 
-    /// One that has something active; nobody when there is but one member.
+    /// One that has something active, and is not the anchor; nobody when there is none.
     [[nodiscard]] std::optional<std::size_t> draw_member(SimRandom& random) const {
         std::vector<std::size_t> members;
         for (std::size_t node = 0; node < nodes(); ++node) {
             if (cluster_->member(node)) members.push_back(node);
         }
         if (members.size() < 2) return std::nullopt;
-        std::erase_if(members, [&](std::size_t node) { return active_on(node).empty(); });
+        std::erase_if(members, [&](std::size_t node) { return node == anchor_ || active_on(node).empty(); });
         if (members.empty()) return std::nullopt;  // all vbuckets are lost
         return members[random.below(members.size())];
+    }
+    [[nodiscard]] static bool contains(const std::vector<std::size_t>& all, std::size_t one) {
+        return std::find(all.begin(), all.end(), one) != all.end();
     }
     [[nodiscard]] std::vector<std::string> active_on(std::size_t node) const {
         std::vector<std::string> keys = workload_.keys();
@@ -246,6 +386,7 @@ private:
     }
 
     void servers_faults_off() override {
+        cluster_->clear_error_bursts();
         cluster_->set_replication_delay(Duration::zero());
         cluster_->set_persistence_delay(Duration::zero());
     }
@@ -347,6 +488,8 @@ private:
     std::array<TimePoint, 4> died_{};
     TimePoint settled_{};
     std::set<std::string, std::less<>> doomed_;
+    /// One node stays: a client that hears of nothing for a while still knows a member.
+    std::size_t anchor_ = 0;
     std::uint64_t killers_ = 0;
     bool over_ = false;
     std::map<std::string, std::uint64_t> faults_;

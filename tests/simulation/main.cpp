@@ -102,7 +102,11 @@ void print_failure(const Arguments& arguments, std::uint64_t seed, const RunRepo
                                       : "",
                 static_cast<unsigned long long>(seed));
     print_what(report);
-    for (const std::string& complaint : report.complaints) std::printf("   %s\n", complaint.c_str());
+    constexpr std::size_t shown = 6;
+    for (std::size_t i = 0; i < std::min(shown, report.complaints.size()); ++i) {
+        std::printf("   %s\n", report.complaints[i].c_str());
+    }
+    if (report.complaints.size() > shown) std::printf("   … %zu complaints in all\n", report.complaints.size());
     std::fflush(stdout);
 }
 

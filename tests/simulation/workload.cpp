@@ -88,7 +88,7 @@ Task<> Workload::work(AsyncBucket& bucket, IOPS& clock, std::uint64_t number) {
     for (std::uint64_t i = 0; i < operations_each || (!script_over_ && i < operations_each_at_most); ++i) {
         if (random.chance(0.3)) co_await Sleep(clock, random.exponential(2ms) + 1us);
         if (random.chance(0.05)) {
-            abandon_one(bucket, random);
+            abandon_one(bucket, clock, random);
         } else if (random.chance(0.05)) {
             // Several in flight at once, by one who waits for none of them.
             for (std::uint64_t n = random.between(2, 12); n > 0; --n) {
@@ -118,7 +118,7 @@ std::string Workload::draw_key(Verb verb, SimRandom& random) const {
 }
 
 /// A handle that is dropped or cancelled: it may have been executed, and nobody hears of it.
-void Workload::abandon_one(AsyncBucket& bucket, SimRandom& random) {
+void Workload::abandon_one(AsyncBucket& bucket, IOPS& clock, SimRandom& random) {
     const std::uint64_t id = next_id_++;
     KeyOperation operation{.action = KeyAction::set, .started = world_.now(), .outcome = KeyOutcome::ambiguous};
     const std::string key = "key" + std::to_string(random.below(plain_keys));
@@ -130,12 +130,22 @@ void Workload::abandon_one(AsyncBucket& bucket, SimRandom& random) {
         ++report_.cancelled;
         handle.set_callbacks([this, id](const OperationResult&) { register_.completed(id, world_.now()); },
                              [this, id](const Error&) { register_.completed(id, world_.now()); });
-        if (random.chance(0.5)) handle.cancel();
+        if (random.chance(0.3)) {
+            handle.cancel();
+        } else if (random.chance(0.5)) {
+            spawn(world_, cancel_later(std::move(handle), clock, random.exponential(300us)));
+        }
     } else if (random.chance(0.5)) {
         handle.detach();
     }
     operation.completed = world_.now();
     history_.add(key, std::move(operation));
+}
+
+/// It may have been sent by then, or have an outcome.
+Task<> Workload::cancel_later(AsyncResult<OperationResult> handle, IOPS& clock, Duration delay) {
+    co_await Sleep(clock, delay + 1us);
+    handle.cancel();
 }
 
 /// `verb`: of several in one operation, for which there are no CAS and no locks.

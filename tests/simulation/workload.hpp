@@ -61,6 +61,8 @@ public:
         locks_hold_ = hold;
         ++eras_;
     }
+    /// Locks that were given have ended.
+    void locks_ended() noexcept { ++eras_; }
     /// An error that has its reason in what these servers do.
     void also_explained(errc code) { explained_.push_back(code); }
 
@@ -95,7 +97,8 @@ private:
         bool held = false;  ///< nobody has begun to end it
     };
 
-    void abandon_one(AsyncBucket& bucket, SimRandom& random);
+    void abandon_one(AsyncBucket& bucket, IOPS& clock, SimRandom& random);
+    static Task<> cancel_later(AsyncResult<OperationResult> handle, IOPS& clock, Duration delay);
     Task<> operate(AsyncBucket& bucket, Call call);
     Task<> operate_on_several(AsyncBucket& bucket, std::vector<Call> calls);
     void begin(AsyncBucket& bucket, Call& call);

@@ -20,6 +20,7 @@
 /// Nodes listen on loopback at ports that the kernel chooses (in a SimWorld at the usual ports, 11210 and 8091).
 
 #include <chaise/iops.hpp>
+#include <chaise/testing/cluster_faults.hpp>
 #include <chaise/testing/simulation.hpp>
 #include <chaise/time.hpp>
 
@@ -132,6 +133,23 @@ public:
     void hand_over(std::size_t node);
     /// The node hangs: it accepts and takes bytes, and neither executes nor answers until resume(). In a SimWorld all
     /// of it stands still; on a loop its replication and persistence go on (set their delays to `never` to hold them).
+    /// As hand_over(), but each vbucket stands still until the replica has all: nothing is lost. Then the node is
+    /// failed over. Goes on for a while, as rebalance() does. \throws std::logic_error while another such thing goes
+    /// on, for a vbucket without a replica, and for the last member.
+    void graceful_failover(std::size_t node);
+    /// A node that joins, alive, but has no vbuckets before a rebalance. Its number.
+    std::size_t add_node();
+    /// Makes these the members, and spreads all vbuckets over them, one by one (set_rebalance_pace), while clients go
+    /// on: each of them stands still until its new node has all of it, so that nothing is lost; meanwhile maps have a
+    /// fast-forward map. Vbuckets that nobody had are made anew, empty. Goes on for a while: rebalancing(). Gives up,
+    /// and leaves things where they are, when a node that it needs dies, at a failover, and when a node takes minutes
+    /// to believe a map. \throws std::logic_error while one goes on, std::invalid_argument for no members or dead ones.
+    void rebalance(const std::vector<std::size_t>& members);
+    void rebalance_in(std::size_t node);   ///< with the present members and this one
+    void rebalance_out(std::size_t node);  ///< with the present members without this one
+    [[nodiscard]] bool rebalancing() const;
+    /// From one vbucket's move to the next; 1 ms by default.
+    void set_rebalance_pace(Duration pace);
     void pause(std::size_t node);
     void resume(std::size_t node);
     [[nodiscard]] bool alive(std::size_t node) const;
@@ -144,6 +162,21 @@ public:
     [[nodiscard]] std::uint64_t not_my_vbucket(std::size_t node) const;
     /// Ends them, as a network does.
     void close_connections(std::size_t node);
+
+    // ---- what goes wrong ------------------------------------------------------------------------------------------
+
+    /// From now on; also of the connections that there are. Until it is set again, also when the node is restarted.
+    void set_link_faults(std::size_t node, const LinkFaults& faults);
+    /// One more; of several that meet a request, the oldest answers it. \throws std::invalid_argument for status 0.
+    void add_error_burst(const ErrorBurst& burst);
+    void clear_error_bursts();
+    /// All locks of documents end now.
+    void expire_locks();
+    /// The calendar of all nodes goes on by `duration`, also back: what expires, expires. Locks too, going forward.
+    void time_travel(Duration duration);
+    /// The node tells clients maps in which each vbucket's active node and first replica have changed places, with
+    /// the revisions that the others' maps have. False: no more; there is a new revision then.
+    void set_conflicting_config(std::size_t node, bool on);
 
     // ---- delays; a change also holds for what is under way --------------------------------------------------------
 
