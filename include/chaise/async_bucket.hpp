@@ -116,12 +116,35 @@ public:
         return connect(ServerOptions{}, std::forward<Extra>(extra));
     }
 
-    /// Ends every operation with `errc::shutdown` on the next turn and closes the connections; the result comes last.
-    /// Operations started later end with `errc::shutdown`, too. May be called again.
+    /// Waits for the operations that are under way, but no longer than `drain` says (by default not at all), then
+    /// ends what is left with `errc::shutdown` and closes the connections; the result comes last. Operations started
+    /// later end with `errc::shutdown`, too. May be called again, and with less patience: `close({.drain = 0s})` ends
+    /// the waiting of an earlier call. Who cancels it does not wait any more: what is left then ends at once.
     template <class... Extra>
-    auto close(Extra&&... extra) {
-        return face_.wrap(handle_.close(), std::forward<Extra>(extra)...);
+    auto close(CloseOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.close(options), std::forward<Extra>(extra)...);
     }
+    template <detail::FaceArgument<CloseOptions> Extra>
+    auto close(Extra&& extra) {
+        return close(CloseOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// Waits until neither the bucket nor any of its nodes is at a bound (`max_bucket_…`, `max_queue_…`): whoever
+    /// starts an operation at once then is not refused with `errc::queue_full`. Those who wait are served in the order
+    /// of their coming, one for each place, at most 32,768 (beyond: queue_full). Errors: timeout_before_send, shutdown.
+    /// A node at its bound (it hangs, say) holds up those who wait, whomever they are going to ask.
+    ///
+    /// `for (…) { co_await bucket.place(); bucket.upsert(key, value).set_callbacks(…); }`
+    template <class... Extra>
+    auto place(PlaceOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.place(options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<PlaceOptions> Extra>
+    auto place(Extra&& extra) {
+        return place(PlaceOptions{}, std::forward<Extra>(extra));
+    }
+    /// How much waits and is in flight now, and how much may.
+    [[nodiscard]] Pressure pressure() const { return handle_.pressure(); }
 
     /// All sessions are ready now.
     [[nodiscard]] bool connected() const noexcept { return handle_.connected(); }

@@ -65,6 +65,28 @@ struct BucketOptions {
     Compression compression = Compression::on;
     std::size_t compression_min_size = 32;
     double compression_min_ratio = 0.83;
+    /// `close()` waits so long for the operations that are under way, unless it is told otherwise; 0: it ends them at
+    /// once. Connection string: seconds.
+    Duration drain_timeout{0};
+    /// A node that has not sent a byte for so long, though it was asked something, is asked with a NOOP whether it is
+    /// there; if that remains without an answer for as long again, or an operation times out meanwhile, its connection
+    /// is given up for a new one. So is one that takes nothing for so long. More than 0. Longer than the slowest
+    /// operation, where nodes answer in order (`ordered`, memcached). Connection string: seconds.
+    Duration silence_timeout = std::chrono::milliseconds(2500);
+    /// A connection over which nothing has come for so long is tried with a NOOP; 0: never. Connection string: seconds.
+    Duration idle_interval = std::chrono::seconds(60);
+    /// How long a connection is idle before the system asks the peer whether it is there (StreamOptions::keepalive);
+    /// whole seconds, 0: as the system does. Connection string: seconds.
+    Duration tcp_keepalive = std::chrono::seconds(60);
+    /// How long sent data may remain unacknowledged before the system gives up the connection (TCP_USER_TIMEOUT);
+    /// 0: as the system does. Connection string: seconds.
+    Duration tcp_user_timeout = std::chrono::seconds(20);
+    /// Bounds of the whole bucket. Operations that something is left of (`operations()`), the parts of multi operations
+    /// among them: 1 to 1,000,000; beyond it the next one ends with `errc::queue_full`. Each costs half a kilobyte
+    /// that is kept for others. Bytes of requests at all nodes and of those that wait for one, counted in blocks as
+    /// `max_queue_bytes` is: 65,536 or more, and no less than one block for each node.
+    std::size_t max_bucket_operations = 250'000;
+    std::size_t max_bucket_bytes = std::size_t{256} << 20;
     /// Bounds of what waits and is in flight, per node: operations (1 to 1,000,000) and bytes of requests (1024 or
     /// more; memory is taken in blocks of 64 KiB, each kept until the last request in it is answered). Beyond them,
     /// and for one request larger than that, an operation ends with `errc::queue_full`.

@@ -17,10 +17,12 @@
 #include <chaise/multi_result.hpp>
 #include <chaise/observe.hpp>
 #include <chaise/options.hpp>
+#include <chaise/pressure.hpp>
 #include <chaise/replica.hpp>
 #include <chaise/result.hpp>
 #include <chaise/retry.hpp>
 #include <chaise/spawn.hpp>
+#include <chaise/stoppable.hpp>
 #include <chaise/subdocument.hpp>
 #include <chaise/task.hpp>
 #include <chaise/time.hpp>

@@ -11,6 +11,7 @@
 /// - Destroying an object cancels what it has under way; its handler is not called afterwards.
 /// - A handler may destroy the very object that calls it.
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -146,6 +147,16 @@ public:
     [[nodiscard]] virtual Endpoint local_endpoint() const = 0;
 };
 
+/// How the system watches over streams that the engine opens. What a transport has no such thing for, it leaves.
+struct StreamOptions {
+    /// How long a stream is idle before its peer is asked whether it is there (TCP_KEEPIDLE, in seconds); then again
+    /// every sixth part of it (TCP_KEEPINTVL), five times (TCP_KEEPCNT). 0: SO_KEEPALIVE with the system's own times.
+    std::chrono::seconds keepalive{0};
+    static constexpr std::int64_t longest_keepalive = 32'767;  ///< Linux's bound
+    /// How long sent data may stay unacknowledged before the stream is given up (TCP_USER_TIMEOUT). 0: the system's.
+    std::chrono::milliseconds user_timeout{0};
+};
+
 /// Makes transports for one IOPS. Lives as long as its IOPS.
 class TransportFactory {
 public:
@@ -154,6 +165,8 @@ public:
     TransportFactory& operator=(const TransportFactory&) = delete;
     virtual ~TransportFactory() = default;
 
+    /// Of streams that are opened from now on. Default: there is nothing of the kind (the simulator).
+    virtual void set_stream_options(const StreamOptions& options) { static_cast<void>(options); }
     /// Opens a stream to a numeric endpoint (TCP_NODELAY and keepalive are set).
     [[nodiscard]] virtual std::unique_ptr<Pending> connect(const Endpoint& endpoint, ConnectHandler& handler) = 0;
     /// Port 0 lets the kernel choose. \throws std::system_error if the address cannot be listened on.

@@ -17,7 +17,7 @@ void PosixConnector::start(const PosixOptions& options, const Endpoint& endpoint
     if (!address) return finish_later(std::make_error_code(std::errc::invalid_argument));
     socket_ = posix::Socket{::socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
     if (!socket_) return finish_later(posix::last_error());
-    posix::set_stream_options(socket_.fd(), options.user_timeout);
+    posix::set_stream_options(socket_.fd(), options.user_timeout, options.keepalive);
     if (::connect(socket_.fd(), address->get(), address->length) == 0) return finish_later({});
     // An interrupted connect goes on by itself, too.
     if (errno != EINPROGRESS && errno != EINTR) return finish_later(posix::last_error());

@@ -13,6 +13,11 @@ PosixTransportFactory::PosixTransportFactory(IOPS& iops, PosixOptions options)
 
 PosixTransportFactory::~PosixTransportFactory() = default;
 
+void PosixTransportFactory::set_stream_options(const StreamOptions& options) {
+    options_.user_timeout = options.user_timeout;
+    options_.keepalive = options.keepalive;
+}
+
 std::unique_ptr<Pending> PosixTransportFactory::connect(const Endpoint& endpoint, ConnectHandler& handler) {
     return std::make_unique<PosixConnector>(iops_, options_, endpoint, handler);
 }

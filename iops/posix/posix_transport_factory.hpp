@@ -15,6 +15,7 @@ public:
     explicit PosixTransportFactory(IOPS& iops, PosixOptions options = {});
     ~PosixTransportFactory() override;
 
+    void set_stream_options(const StreamOptions& options) override;
     [[nodiscard]] std::unique_ptr<Pending> connect(const Endpoint& endpoint, ConnectHandler& handler) override;
     [[nodiscard]] std::unique_ptr<Listener> listen(const Endpoint& endpoint, AcceptHandler& handler) override;
     [[nodiscard]] std::unique_ptr<Pending> resolve(std::string_view host, ResolveHandler& handler) override;

@@ -5,9 +5,11 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstdint>
 #include <cstring>
 
 namespace chaise::posix {
@@ -81,13 +83,16 @@ Endpoint Address::to_endpoint() const {
     return endpoint;
 }
 
-void set_stream_options(int fd, std::chrono::milliseconds user_timeout) noexcept {
-    const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    if (user_timeout.count() > 0) {
-        const auto ms = static_cast<unsigned>(user_timeout.count());
-        ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+void set_stream_options(int fd, std::chrono::milliseconds user_timeout, std::chrono::seconds keepalive) noexcept {
+    const auto set = [fd](int level, int name, int value) { ::setsockopt(fd, level, name, &value, sizeof value); };
+    set(IPPROTO_TCP, TCP_NODELAY, 1);
+    set(SOL_SOCKET, SO_KEEPALIVE, 1);
+    if (user_timeout.count() > 0) set(IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(user_timeout.count()));
+    if (keepalive.count() > 0) {
+        const int idle = static_cast<int>(std::min<std::int64_t>(keepalive.count(), StreamOptions::longest_keepalive));
+        set(IPPROTO_TCP, TCP_KEEPIDLE, idle);
+        set(IPPROTO_TCP, TCP_KEEPINTVL, std::max(1, idle / 6));
+        set(IPPROTO_TCP, TCP_KEEPCNT, 5);
     }
 }
 

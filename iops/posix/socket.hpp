@@ -47,7 +47,8 @@ struct Address {
 
 [[nodiscard]] std::error_code last_error() noexcept;
 
-/// TCP_NODELAY, SO_KEEPALIVE and, unless 0, TCP_USER_TIMEOUT. A stream that is not TCP is left as it is.
-void set_stream_options(int fd, std::chrono::milliseconds user_timeout) noexcept;
+/// TCP_NODELAY, SO_KEEPALIVE and, unless 0, TCP_USER_TIMEOUT and the times of keepalive. A stream that is not TCP is
+/// left as it is.
+void set_stream_options(int fd, std::chrono::milliseconds user_timeout, std::chrono::seconds keepalive = {}) noexcept;
 
 }  // namespace chaise::posix

@@ -80,6 +80,7 @@ private:
 
 void Core::submit_to_all(Slot& slot, std::optional<Duration> timeout, std::vector<std::string> groups) {
     if (settings_.connection.scheme == Scheme::memcached && !router_.has_ring() && groups.size() == 1) {
+        if (refused(slot, {})) return;
         return Broadcast::submit(*this, slot, {router_.any(), 0}, timeout, groups.front());
     }
     submit_when_open(slot, std::make_unique<Broadcast>(std::move(groups)), timeout);

@@ -168,9 +168,17 @@ AsyncResult<OperationResult> BucketHandle::server(OperationKind kind, const Serv
     return AsyncResult<OperationResult>(&slot);
 }
 
-AsyncResult<OperationResult> BucketHandle::close() {
+AsyncResult<OperationResult> BucketHandle::place(const PlaceOptions& options) {
+    Slot& slot = core_->acquire(nullptr, OperationKind::place, Opcode::noop);
+    core_->submit_place(slot, options.timeout, options.bytes);
+    return AsyncResult<OperationResult>(&slot);
+}
+
+Pressure BucketHandle::pressure() const { return core_->pressure(); }
+
+AsyncResult<OperationResult> BucketHandle::close(const CloseOptions& options) {
     Slot& slot = core_->acquire(nullptr, OperationKind::close, Opcode::noop);
-    core_->submit_close(slot);
+    core_->submit_close(slot, options.drain);
     return AsyncResult<OperationResult>(&slot);
 }
 

@@ -91,13 +91,20 @@ void with_result_type(OperationKind kind, F&& f) {
 Core::Core(std::unique_ptr<IOPS> iops, Settings settings)
     : iops_(std::move(iops)),
       settings_(std::move(settings)),
+      pool_(settings_.max_bucket_operations),
+      byte_budget_{.most = settings_.max_bucket_bytes},
       snappy_(settings_, buffers_),
+      gate_({}, 0, 0),
+      late_("_default", "_default"),
       router_(*this),
-      resting_({}, settings_.max_queue_operations, settings_.max_queue_bytes),
+      resting_({}, settings_.max_queue_operations, settings_.max_queue_bytes, &byte_budget_),
       turn_(iops_->timer_event_factory()),
       deadline_timer_(iops_->timer_event_factory()),
       retry_timer_(iops_->timer_event_factory()),
       on_unobserved_(log_unobserved) {
+    late_.set_detour(&gate_);
+    byte_budget_.core = this;
+    byte_budget_.release_idle = [](Core& core) noexcept { core.release_idle_blocks(); };
     turn_->set_handler([](void* core, int) { static_cast<Core*>(core)->on_turn(); }, this);
     deadline_timer_->set_handler([](void* core, int) { static_cast<Core*>(core)->on_deadline(); }, this);
     retry_timer_->set_handler([](void* core, int) { static_cast<Core*>(core)->on_retry_timer(); }, this);
@@ -121,27 +128,30 @@ void Core::start() {
 void Core::close() noexcept {
     if (closed_) return;
     closed_ = true;
+    draining_ = false;
     router_.close();
     connecting_failed(errc::shutdown, "the bucket was closed", {});
     router_.fail_all(errc::shutdown, "the bucket was closed");
     fail_all(resting_, errc::shutdown, "the bucket was closed");
     if (deadline_timer_->active()) iops_->cancel(*deadline_timer_);
+    while (Slot* waiting = places_head_) {
+        fail_later(*waiting, make_error(*waiting, errc::shutdown, "the bucket was closed", false));
+    }
+    for (Slot* waiting : std::exchange(closing_, {})) {  // after all others
+        deadlines_.remove(*waiting);
+        enqueue(*waiting);
+    }
     if (retry_timer_->active()) iops_->cancel(*retry_timer_);
 }
 
 // ---- starting operations ----------------------------------------------------------------------------------------
 
 void Core::submit_connect(Slot& slot, std::optional<Duration> timeout) {
-    if (closed_) return reject(slot, errc::shutdown, {}, "the bucket is closed");
+    if (refused(slot, {})) return;
     if (router_.opened()) return enqueue(slot);
     connecting_.push_back(&slot);
     add_deadline(slot, timeout.value_or(settings_.connect_timeout));
     if (!dispatching_) clock_read_ = false;  // no turn need follow that would read it anew
-}
-
-void Core::submit_close(Slot& slot) {
-    close();
-    enqueue(slot);
 }
 
 void Core::reject(Slot& slot, errc code, std::string_view key, std::string message) {
@@ -198,6 +208,8 @@ void Core::request_turn() {
 void Core::leave() {
     // What goes to several nodes waits until the others that were heard of in this turn of the loop have had their
     // dispatch: one write to a node, not one for each dispatch.
+    if (attending_) [[unlikely]]
+        attend();
     const bool turning = std::exchange(turning_, false);
     if (dirty_.size() > 1 && !turning && several_write()) {
         request_turn();
@@ -231,6 +243,9 @@ void Core::on_turn() {
     turning_ = true;
     Dispatch dispatch(*this);
     if (std::exchange(starting_, false) && !closed_) [[unlikely]] {
+        iops_->transport_factory().set_stream_options(
+            {.keepalive = std::chrono::duration_cast<std::chrono::seconds>(settings_.tcp_keepalive),
+             .user_timeout = std::chrono::ceil<std::chrono::milliseconds>(settings_.tcp_user_timeout)});
         router_.start();
     }
     if (std::exchange(parts_due_, false)) start_all_parts();
@@ -286,13 +301,16 @@ void Core::arm_deadline(TimePoint at) {
 }
 
 void Core::expire(Slot& slot) {
-    Line* line = slot.line;  // null: connect()
+    if (slot.kind == OperationKind::close) return close();  // its time to wait for others is over
+    Line* line = slot.line;                                 // null: connect(), place()
     // Of a request that was begun the rest follows, and the server will execute it.
     const bool begun = line && line->pipeline().begun(slot);
     std::string message;
     if (begun) CHAISE_PROBE(expired_after_sent);
     if (!begun) CHAISE_PROBE(expired_before_sent);
-    if (line == &resting_) {
+    if (slot.kind == OperationKind::place) {
+        message = "no place has come free";
+    } else if (line == &resting_) {
         CHAISE_PROBE(expired_resting);
         message = "waiting to be tried again";
     } else if (!begun && !(line && line->ready())) {
@@ -484,6 +502,17 @@ void Core::hush(Slot& slot) noexcept {
     if (slot.line->ready()) static_cast<Session&>(*slot.line).hush(slot);
 }
 
+std::uint32_t Core::probe(Session& session) {
+    Slot& slot = acquire(nullptr, OperationKind::probe, protocol::Opcode::noop);
+    slot.owners = owned_by_user;  // without a handle; the target is its one consumer
+    slot.consumer = Consumer::callbacks;
+    slot.copy = this_node;
+    slot.target = [](Slot& asked, void*, Error*) { unowned(asked); };
+    protocol::NoopRequest request{};
+    submit_to(session, slot, settings_.silence_timeout, {}, request);
+    return slot.line ? slot.opaque : 0;
+}
+
 void Core::report_unobserved(const Error& error) {
     // A copy: the handler may set another.
     if (const auto handler = on_unobserved_) handler(error);
@@ -502,6 +531,8 @@ void Core::withdraw(Slot& slot) noexcept {
         slot.line->pipeline().remove(slot);
         if (after) withdraw_closing(*after, before);
     } else if (!slot.line) {
+        if (slot.kind == OperationKind::place) return leave_places(slot);  // (if it was among them)
+        if (slot.kind == OperationKind::close) std::erase(closing_, &slot);
         std::erase(connecting_, &slot);
         if ((slot.owners & owned_by_parts) != 0) give_up_parts(slot);
     }
@@ -559,7 +590,8 @@ void Core::recycle(Slot& slot) noexcept {
     assert(slot.owners == 0 && slot.outcome == Outcome::none && slot.error == nullptr && slot.block == nullptr);
     assert(slot.accumulator == nullptr && slot.deadline_lane == 0);
     pool_.release(slot);
-    if (shares_ == 0) maybe_delete();
+    if (recycles_slowly_) [[unlikely]]
+        look_after_recycled();
 }
 
 void Core::maybe_delete() noexcept {
@@ -573,6 +605,10 @@ void Core::on_loop_destroyed() noexcept {
     router_.lose_loop();
     router_.close();
     connecting_.clear();
+    closing_.clear();
+    places_head_ = places_tail_ = nullptr;
+    places_ = 0;
+    attending_ = draining_ = false;
     queue_head_ = queue_tail_ = nullptr;
     // First, so that no consumer that is destroyed gives up parts which are gone already.
     pool_.for_each_in_use([](Slot& slot) {

@@ -13,6 +13,7 @@
 
 #include <chaise/iops.hpp>
 #include <chaise/options.hpp>
+#include <chaise/pressure.hpp>
 #include <chaise/retry.hpp>
 
 #include <exception>
@@ -50,7 +51,9 @@ public:
     /// The bucket and its collections have a share each; after the last of them, and the last slot, the core goes.
     void add_share() noexcept { ++shares_; }
     void drop_share() noexcept {
-        if (--shares_ == 0) maybe_delete();
+        if (--shares_ != 0) return;
+        recycles_slowly_ = true;
+        maybe_delete();
     }
     [[nodiscard]] bool connected() const noexcept { return !closed_ && router_.connected(); }
     [[nodiscard]] bool closed() const noexcept { return closed_; }
@@ -79,6 +82,8 @@ public:
     /// An operation that consists of parts, which begin as soon as it is known whom to ask.
     void submit_when_open(Slot& whole, std::unique_ptr<Parts> parts, std::optional<Duration> timeout);
     /// The router's own question for the cluster map.
+    /// A NOOP of the session's own, which it can find under the opaque; 0 if there is no room for it.
+    [[nodiscard]] std::uint32_t probe(Session& session);
     void ask_for_config(Session& session, const std::optional<protocol::ConfigRevision>& known);
     /// A NOOP with this timeout, which nobody waits for. False: there is no room for it.
     bool ask_for_nothing(Session& session, Duration timeout);
@@ -87,7 +92,9 @@ public:
     /// Waits for connect() to have an outcome.
     void submit_connect(Slot& slot, std::optional<Duration> timeout);
     /// The outcome of close(), after all others.
-    void submit_close(Slot& slot);
+    void submit_close(Slot& slot, std::optional<Duration> drain);
+    /// Waits until an operation with so many bytes of request finds room.
+    void submit_place(Slot& slot, const std::optional<Duration>& timeout, std::size_t bytes);
     /// An error found before anything was sent.
     void reject(Slot& slot, errc code, std::string_view key, std::string message);
     /// Seconds as on the wire, or why not.
@@ -170,6 +177,8 @@ public:
     }
     void forget(Session& session) noexcept { std::erase(interrupted_, &session); }
     [[nodiscard]] BufferPool& buffers() noexcept { return buffers_; }
+    [[nodiscard]] ByteBudget& byte_budget() noexcept { return byte_budget_; }
+    [[nodiscard]] Pressure pressure() const;
 
     /// Brackets every entry from the loop. A consumer may run the loop from inside (Asio's poll): only the outermost
     /// dispatch writes, reads on and deletes the core.
@@ -212,6 +221,18 @@ private:
     void expire(Slot& slot);
     void add_deadline(Slot& slot, const std::optional<Duration>& timeout);
     void reject_full(Slot& slot, std::string_view key);
+    /// No slot is free within the bucket's limit, or it is closing: the collection that leads to the refusal.
+    [[gnu::noinline, gnu::cold]] Collection* late(Collection* collection);
+    /// It came late, and ends with it.
+    [[nodiscard]] bool refused(Slot& slot, std::string_view key);
+    /// At the end of a dispatch, while somebody waits for room or for the end.
+    void attend();
+    void serve_places();
+    [[nodiscard]] bool has_room(std::size_t bytes);
+    void release_idle_blocks() noexcept;
+    [[nodiscard]] bool drained();
+    void leave_places(Slot& slot) noexcept;
+    void look_after_recycled() noexcept;
     void arm_deadline(TimePoint at);
     void enqueue(Slot& slot);
     void deliver_queued(Slot& slot);
@@ -263,15 +284,22 @@ private:
     std::unique_ptr<IOPS> iops_;
     Settings settings_;
     SlotPool pool_;
+    ByteBudget byte_budget_;
     DeadlineQueue deadlines_;
     BufferPool buffers_;
     SnappyValues snappy_;
     std::vector<Session*> dirty_;
     std::vector<Session*> interrupted_;
+    Line gate_;  ///< the detour of those who come late: nothing is ever put into it
+    Collection late_;
     Router router_;
     Line resting_;  ///< what was answered "not now", until it is tried again
     RetryQueue retries_;
     std::vector<Slot*> connecting_;  ///< connect()s and wholes that wait for the cluster to be opened
+    std::vector<Slot*> closing_;     ///< close()s that wait for what is under way
+    Slot* places_head_ = nullptr;    ///< who waits for room
+    Slot* places_tail_ = nullptr;
+    std::size_t places_ = 0;
     std::unique_ptr<TimerEvent> turn_;
     std::unique_ptr<TimerEvent> deadline_timer_;
     std::unique_ptr<TimerEvent> retry_timer_;
@@ -286,6 +314,9 @@ private:
     bool turning_ = false;  ///< the dispatch is the turn that was asked for
     bool starting_ = false;
     bool parts_due_ = false;
+    bool recycles_slowly_ = false;  ///< there is more to a slot's end than that it is free
+    bool attending_ = false;        ///< somebody waits for room, or for the end
+    bool draining_ = false;
     bool closed_ = false;
     bool loop_gone_ = false;
     std::exception_ptr exception_;

@@ -15,7 +15,9 @@
 namespace chaise::detail {
 
 [[gnu::always_inline]] inline Slot& Core::acquire(Collection* collection, OperationKind kind, protocol::Opcode opcode) {
-    Slot& slot = pool_.acquire();
+    if (!pool_.has_free()) [[unlikely]]
+        collection = late(collection);
+    Slot& slot = pool_.take();
     slot.target = nullptr;
     slot.core = this;
     slot.line = nullptr;
@@ -49,12 +51,13 @@ template <class Request>
 template <class Request>
 void Core::submit_by(const Router::Route& route, Slot& slot, const std::optional<Duration>& timeout,
                      std::string_view key, Request& request) {
+    if (slot.collection == &late_) return static_cast<void>(refused(slot, key));
     submit_to(route.line, slot, timeout, key, request);
 }
 
 template <class Request>
 void Core::submit_anywhere(Slot& slot, const std::optional<Duration>& timeout, Request& request) {
-    submit_to(router_.any(), slot, timeout, {}, request);
+    if (!refused(slot, {})) submit_to(router_.any(), slot, timeout, {}, request);
 }
 
 template <class Request>
@@ -79,7 +82,7 @@ void Core::submit_by_ring(Slot& slot, const std::optional<Duration>& timeout, st
 template <class Request>
 void Core::submit_to_wait(Line& line, Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
                           Request request) {
-    if (closed_) return reject(slot, errc::shutdown, key, "the bucket is closed");
+    if (closed_ || &line == &gate_) return static_cast<void>(refused(slot, key));
     if (put_in_line(line, slot, timeout, key, request)) router_.joined(line);
     if (!dispatching_) clock_read_ = false;  // no turn need follow that would read it anew
 }

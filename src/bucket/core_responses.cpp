@@ -14,6 +14,7 @@
 
 #include <chaise/meta.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 #include <utility>
@@ -25,7 +26,55 @@ namespace {
 using protocol::Frame;
 using protocol::Status;
 
-std::string_view name(OperationKind kind) noexcept {
+errc errc_of(OperationKind kind, Status status) noexcept {
+    if (status == Status::key_eexists && kind == OperationKind::insert) return errc::document_exists;
+    // To whom does not hold the lock, its CAS is a wrong one.
+    if (status == Status::locked && kind == OperationKind::unlock) return errc::cas_mismatch;
+    if (status == Status::not_stored && (kind == OperationKind::append || kind == OperationKind::prepend)) {
+        return errc::document_not_found;
+    }
+    return errc_of_status(static_cast<std::uint16_t>(status));
+}
+
+/// Of "key KEY VBUCKET".
+std::string_view key_of_group(std::string_view group) noexcept {
+    constexpr std::string_view head = "key ";
+    const std::size_t end = group.rfind(' ');
+    return end > head.size() && end != std::string_view::npos ? group.substr(head.size(), end - head.size()) : group;
+}
+
+constexpr std::size_t most_statistics = 100'000;
+
+/// A document of the largest size, with what its attributes may take.
+constexpr std::size_t max_inflated_value = protocol::max_inflated_document + (std::size_t{1} << 20);
+
+/// As the server measured it, if it said so.
+std::optional<Duration> server_duration(const Frame& frame) {
+    if (frame.framing_extras.empty()) return std::nullopt;
+    const auto infos = protocol::decode_response_frame_infos(frame.framing_extras);
+    if (!infos || !infos->server_duration) return std::nullopt;
+    const double microseconds = protocol::decode_server_duration_us(*infos->server_duration);
+    return Duration(static_cast<std::int64_t>(microseconds * 1000));
+}
+
+}  // namespace
+
+OperationResult mutation_result(const Frame& frame, std::uint16_t vbucket) noexcept {
+    if (frame.extras.size() < 16) return {errc::success, frame.cas};
+    return {errc::success, frame.cas,
+            MutationToken{.vbucket_uuid = protocol::load_be64(frame.extras.data()),
+                          .seqno = protocol::load_be64(frame.extras.data() + 8),
+                          .vbucket = vbucket}};
+}
+
+Frame request_of(const Slot& slot) noexcept {
+    Frame request;
+    const std::string_view bytes(slot.block->data() + slot.offset, slot.length);
+    static_cast<void>(protocol::parse_frame(bytes, request, 0xffffffff));
+    return request;
+}
+
+std::string_view operation_name(OperationKind kind) noexcept {
     switch (kind) {
         case OperationKind::get:
             return "get";
@@ -92,6 +141,7 @@ std::string_view name(OperationKind kind) noexcept {
         case OperationKind::queue_size:
             return "queue_size";
         case OperationKind::noop:
+        case OperationKind::probe:
             return "noop";
         case OperationKind::version:
             return "version";
@@ -103,6 +153,8 @@ std::string_view name(OperationKind kind) noexcept {
             return "connect";
         case OperationKind::close:
             return "close";
+        case OperationKind::place:
+            return "place";
         case OperationKind::cluster_config:
             return "cluster_config";
         case OperationKind::get_replica:
@@ -131,56 +183,6 @@ std::string_view name(OperationKind kind) noexcept {
     }
     return "unknown";
 }
-
-errc errc_of(OperationKind kind, Status status) noexcept {
-    if (status == Status::key_eexists && kind == OperationKind::insert) return errc::document_exists;
-    // To whom does not hold the lock, its CAS is a wrong one.
-    if (status == Status::locked && kind == OperationKind::unlock) return errc::cas_mismatch;
-    if (status == Status::not_stored && (kind == OperationKind::append || kind == OperationKind::prepend)) {
-        return errc::document_not_found;
-    }
-    return errc_of_status(static_cast<std::uint16_t>(status));
-}
-
-/// Of "key KEY VBUCKET".
-std::string_view key_of_group(std::string_view group) noexcept {
-    constexpr std::string_view head = "key ";
-    const std::size_t end = group.rfind(' ');
-    return end > head.size() && end != std::string_view::npos ? group.substr(head.size(), end - head.size()) : group;
-}
-
-constexpr std::size_t most_statistics = 100'000;
-
-/// A document of the largest size, with what its attributes may take.
-constexpr std::size_t max_inflated_value = protocol::max_inflated_document + (std::size_t{1} << 20);
-
-/// As the server measured it, if it said so.
-std::optional<Duration> server_duration(const Frame& frame) {
-    if (frame.framing_extras.empty()) return std::nullopt;
-    const auto infos = protocol::decode_response_frame_infos(frame.framing_extras);
-    if (!infos || !infos->server_duration) return std::nullopt;
-    const double microseconds = protocol::decode_server_duration_us(*infos->server_duration);
-    return Duration(static_cast<std::int64_t>(microseconds * 1000));
-}
-
-}  // namespace
-
-OperationResult mutation_result(const Frame& frame, std::uint16_t vbucket) noexcept {
-    if (frame.extras.size() < 16) return {errc::success, frame.cas};
-    return {errc::success, frame.cas,
-            MutationToken{.vbucket_uuid = protocol::load_be64(frame.extras.data()),
-                          .seqno = protocol::load_be64(frame.extras.data() + 8),
-                          .vbucket = vbucket}};
-}
-
-Frame request_of(const Slot& slot) noexcept {
-    Frame request;
-    const std::string_view bytes(slot.block->data() + slot.offset, slot.length);
-    static_cast<void>(protocol::parse_frame(bytes, request, 0xffffffff));
-    return request;
-}
-
-std::string_view operation_name(OperationKind kind) noexcept { return name(kind); }
 
 std::string_view Core::key_of(const Slot& slot) noexcept {
     if ((slot.owners & owned_by_parts) != 0) return static_cast<const Parts*>(slot.accumulator)->about();
@@ -226,14 +228,18 @@ Error Core::make_error(const Slot& slot, errc code, std::string message, bool ma
 ErrorContext Core::make_context(const Slot& slot, std::string message, bool may_have_happened) {
     ErrorContext context;
     context.message = std::move(message);
-    context.operation =
-        is_multi(slot.kind) ? std::string(name(OperationKind{slot.opcode})) + "_multi" : std::string(name(slot.kind));
+    context.operation = is_multi(slot.kind) ? std::string(operation_name(OperationKind{slot.opcode})) + "_multi"
+                                            : std::string(operation_name(slot.kind));
     context.key = key_of(slot);
     if (slot.line) context.node = slot.line->name();
     if (slot.block) context.opaque = slot.opaque;  // there is a request
     context.time_spent = now() - slot.started;
     context.retries = slot.retries;
     context.may_have_happened = may_have_happened;
+    if ((slot.owners & owned_by_wire) != 0 && slot.line->pipeline().begun(slot)) {
+        const auto sent_at = static_cast<const Session&>(*slot.line).sent_at(slot);  // others send nothing
+        context.time_on_wire = std::clamp(now() - sent_at, Duration{0}, context.time_spent);
+    }
     return context;
 }
 

@@ -127,6 +127,7 @@ std::string Error::message() const {
     if (c.status) add(fmt::format("status 0x{:02x}", *c.status));
     if (c.opaque != 0) add(fmt::format("opaque 0x{:08x}", c.opaque));
     if (c.time_spent.count() != 0) add("after " + readable(c.time_spent));
+    if (c.time_on_wire && code_ == errc::timeout_after_send) add(readable(*c.time_on_wire) + " of them on the wire");
     if (c.server_duration) add("server took " + readable(*c.server_duration));
     if (c.retries != 0) add(fmt::format("{} {}", c.retries, c.retries == 1 ? "retry" : "retries"));
     if (c.may_have_happened) add("may have happened");

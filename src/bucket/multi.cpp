@@ -157,7 +157,7 @@ MultiCall::~MultiCall() {
 }
 
 bool MultiCall::add(const MultiInput& entry) {
-    if (core_.closed()) {
+    if (core_.closed()) {  // by the caller's range
         core_.fail_later(*whole_, core_.make_error(*whole_, errc::shutdown, "the bucket is closed", false));
         return false;
     }

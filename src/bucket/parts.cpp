@@ -32,6 +32,7 @@ Slot& Core::add_part(Slot& whole, OperationKind kind, protocol::Opcode opcode) {
     Parts& parts = parts_of(whole);
     Slot*& entry = parts.slots_.emplace_back(nullptr);
     Slot& part = acquire(whole.collection, kind, opcode);
+    if (draining_) part.collection = whole.collection;  // the whole was there in time
     entry = &part;
     ++parts.left_;
     part.owners = owned_by_user;  // without a handle; the target is its one consumer
@@ -91,7 +92,7 @@ void Core::cancel_whole(Slot& whole) {
 }
 
 void Core::submit_when_open(Slot& whole, std::unique_ptr<Parts> parts, std::optional<Duration> timeout) {
-    if (closed_) return reject(whole, errc::shutdown, parts->about(), "the bucket is closed");
+    if (refused(whole, parts->about())) return;
     adopt(whole, std::move(parts));
     add_deadline(whole, timeout);
     connecting_.push_back(&whole);

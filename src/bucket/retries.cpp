@@ -63,6 +63,13 @@ bool Core::try_later(Slot& slot, protocol::Status status) {
         iops_->schedule(*retry_timer_, std::chrono::ceil<std::chrono::microseconds>(at - now()));
     }
     retries_.add(at, slot.opaque);
+    // Those that ended meanwhile are forgotten at their time; but there shall not be ever more of them until then.
+    if (retries_.size() > 2 * resting_.pipeline().size() + 64) [[unlikely]] {
+        retries_.forget_if([this](std::uint32_t opaque) {
+            const Slot* const left = find(opaque);
+            return !left || left->line != &resting_ || (left->owners & owned_by_wire) == 0;
+        });
+    }
     return true;
 }
 

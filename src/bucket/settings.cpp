@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <tuple>
 #include <utility>
 
 namespace chaise::detail {
@@ -34,13 +35,16 @@ public:
             bad(name, *text, "true or false");
         }
     }
-    void read(std::string_view name, Duration& value) {
+    void read(std::string_view name, Duration& value) { read(name, value, false); }
+    void read_or_zero(std::string_view name, Duration& value) { read(name, value, true); }
+    void read(std::string_view name, Duration& value, bool or_zero) {
         const auto text = take(name);
         if (!text) return;
         double seconds = 0;
         const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), seconds);
-        if (error != std::errc{} || end != text->data() + text->size() || !(seconds > 0) || seconds > 1e8) {
-            bad(name, *text, "a number of seconds, more than 0");
+        if (error != std::errc{} || end != text->data() + text->size() || !(seconds > 0 || (or_zero && seconds == 0)) ||
+            seconds > 1e8) {
+            bad(name, *text, or_zero ? "a number of seconds, 0 or more" : "a number of seconds, more than 0");
         }
         value = Duration(static_cast<std::int64_t>(std::ceil(seconds * 1e9)));
     }
@@ -217,6 +221,24 @@ void check(const Settings& s) {
     if (s.max_queue_operations == 0 || s.max_queue_operations > most_operations) {
         refuse(errc::invalid_argument, fmt::format("max_queue_operations must be from 1 to {}", most_operations));
     }
+    if (s.max_bucket_operations == 0 || s.max_bucket_operations > most_operations) {
+        refuse(errc::invalid_argument, fmt::format("max_bucket_operations must be from 1 to {}", most_operations));
+    }
+    if (s.max_bucket_bytes < 65'536) refuse(errc::invalid_argument, "max_bucket_bytes must be at least 65536");
+    if (s.silence_timeout <= Duration{0}) refuse(errc::invalid_argument, "silence_timeout must be more than 0");
+    for (const auto& [name, time, most] :
+         {std::tuple{"drain_timeout", s.drain_timeout, longest_timeout},
+          std::tuple{"idle_interval", s.idle_interval, longest_timeout},
+          std::tuple{"tcp_keepalive", s.tcp_keepalive, Duration(std::chrono::seconds(32'767))},
+          std::tuple{"tcp_user_timeout", s.tcp_user_timeout, Duration(std::chrono::hours(24))}}) {
+        if (time < Duration{0} || time > most) {
+            refuse(errc::invalid_argument, fmt::format("{} must be from 0 to {} s", name,
+                                                       std::chrono::duration_cast<std::chrono::seconds>(most).count()));
+        }
+    }
+    if (s.tcp_keepalive % std::chrono::seconds(1) != Duration{0}) {
+        refuse(errc::invalid_argument, "tcp_keepalive must be whole seconds");
+    }
     if (s.max_queue_bytes < 1024) refuse(errc::invalid_argument, "max_queue_bytes must be at least 1024");
     if (s.username.empty() && !s.password.empty()) refuse(errc::invalid_argument, "a password without a username");
     if (s.username.find('\0') != std::string::npos || s.password.find('\0') != std::string::npos) {
@@ -263,6 +285,13 @@ Settings Settings::make(std::string_view connection_string, const BucketOptions&
     s.compression_min_ratio = options.compression_min_ratio;
     s.max_queue_operations = options.max_queue_operations;
     s.max_queue_bytes = options.max_queue_bytes;
+    s.max_bucket_operations = options.max_bucket_operations;
+    s.max_bucket_bytes = options.max_bucket_bytes;
+    s.drain_timeout = std::min(options.drain_timeout, longest_timeout);
+    s.silence_timeout = std::min(options.silence_timeout, longest_timeout);
+    s.idle_interval = std::min(options.idle_interval, longest_timeout);
+    s.tcp_keepalive = options.tcp_keepalive;
+    s.tcp_user_timeout = options.tcp_user_timeout;
 
     s.auto_eject = options.auto_eject;
     s.dead_timeout = std::min(options.dead_timeout, longest_timeout);
@@ -289,6 +318,13 @@ Settings Settings::make(std::string_view connection_string, const BucketOptions&
     reader.read("compression_min_ratio", s.compression_min_ratio);
     reader.read("max_queue_operations", s.max_queue_operations);
     reader.read("max_queue_bytes", s.max_queue_bytes);
+    reader.read("max_bucket_operations", s.max_bucket_operations);
+    reader.read("max_bucket_bytes", s.max_bucket_bytes);
+    reader.read_or_zero("drain_timeout", s.drain_timeout);
+    reader.read("silence_timeout", s.silence_timeout);
+    reader.read_or_zero("idle_interval", s.idle_interval);
+    reader.read_or_zero("tcp_keepalive", s.tcp_keepalive);
+    reader.read_or_zero("tcp_user_timeout", s.tcp_user_timeout);
     reader.finish();
     s.distribution = read_distribution(distribution);
     s.weights = read_weights(weights);

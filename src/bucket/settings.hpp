@@ -33,6 +33,13 @@ struct Settings {
     double compression_min_ratio = 0;
     std::size_t max_queue_operations = 0;
     std::size_t max_queue_bytes = 0;
+    std::size_t max_bucket_operations = 0;
+    std::size_t max_bucket_bytes = 0;
+    Duration drain_timeout{};
+    Duration silence_timeout{};
+    Duration idle_interval{};
+    Duration tcp_keepalive{};
+    Duration tcp_user_timeout{};
     // Of several memcached hosts.
     protocol::RingScheme distribution = protocol::RingScheme::ketama_weighted;
     std::vector<std::uint32_t> weights;  ///< one for each host, or none

@@ -66,6 +66,10 @@ std::optional<RetryReason> retry_reason(OperationKind kind, Status status, const
     return has(attributes, transient) ? std::optional(RetryReason::error_map) : std::nullopt;
 }
 
+namespace {
+constexpr Duration least_delay = std::chrono::milliseconds(1);
+}
+
 std::optional<Duration> suggested_delay(const protocol::ErrorMap::Entry& entry, std::uint32_t retries) noexcept {
     using std::chrono::milliseconds;
     if (const auto& spec = entry.retry) {
@@ -82,7 +86,8 @@ std::optional<Duration> suggested_delay(const protocol::ErrorMap::Entry& entry, 
                 for (std::uint32_t i = 1; i < retries && delay > 1 && delay < most; ++i) delay *= spec->interval_ms;
                 break;
         }
-        return milliseconds(std::min(delay, most));
+        // Whatever it says: not once for each round trip.
+        return std::max<Duration>(milliseconds(std::min(delay, most)), least_delay);
     }
     if (retries == 0 && has(entry.attributes, ErrorAttribute::retry_now)) return Duration{0};
     return std::nullopt;

@@ -36,6 +36,12 @@ public:
         return opaque;
     }
     void clear() noexcept { heap_.clear(); }
+    /// Those for whom `gone` says so are forgotten.
+    template <class F>
+    void forget_if(F&& gone) {
+        std::erase_if(heap_, [&](const Entry& entry) { return gone(entry.opaque); });
+        std::make_heap(heap_.begin(), heap_.end(), later);
+    }
 
 private:
     static bool later(const Entry& a, const Entry& b) noexcept {

@@ -6,22 +6,65 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <utility>
 #include <vector>
 
 namespace chaise::detail {
 
 /// Slots at fixed addresses, in slabs. A slot's opaque is its index and its generation, so that a response to an
-/// earlier user of the slot does not meet the present one.
+/// earlier user of the slot does not meet the present one. Slabs are kept: `limit` bounds what that comes to.
+///
+/// No more than `limit` slots are in use without anybody noticing: the list of free ones then is empty, so that only
+/// who finds it so has to ask. Who is to be told that he comes too late gets a slot beyond the limit, and so does
+/// everybody once the pool is shut; as long as that is so, `diverts()`, and what comes back is to be diverted.
 class SlotPool {
 public:
     static constexpr unsigned index_bits = 20;
     static constexpr std::uint32_t index_mask = (1u << index_bits) - 1;
     static constexpr std::size_t slab_size = 256;
 
+    explicit SlotPool(std::size_t limit = std::size_t{1} << index_bits) noexcept : limit_(limit) {}
+
     /// \throws std::bad_alloc with a million slots in use.
     [[gnu::always_inline]] Slot& acquire() {
         if (!free_) [[unlikely]]
-            grow();
+            static_cast<void>(refill());
+        return take();
+    }
+    /// take() gets one within the limit.
+    [[nodiscard]] bool has_free() const noexcept { return free_ != nullptr; }
+    /// Without one: now take() gets one. False: one beyond the limit, or the pool is shut.
+    /// \throws std::bad_alloc
+    [[gnu::noinline, gnu::cold]] bool refill() {
+        const bool within = in_use_ < limit_ && !shut_;
+        if (!reserve_) grow();
+        if (!within) ++beyond_;
+        Slot* last = free_ = reserve_;
+        for (std::size_t n = within ? limit_ - in_use_ : 1; n > 1 && last->next; --n) last = last->next;
+        reserve_ = std::exchange(last->next, nullptr);
+        return within;
+    }
+    [[nodiscard]] bool diverts() const noexcept { return beyond_ != 0; }
+    /// What was released last is not to be found free.
+    void divert() noexcept {
+        Slot& slot = *free_;
+        free_ = slot.next;
+        slot.next = reserve_;
+        reserve_ = &slot;
+        if (!shut_) --beyond_;
+    }
+    /// From now on everybody is late.
+    void shut() noexcept {
+        shut_ = true;
+        ++beyond_;
+        while (free_) {
+            Slot& slot = *free_;
+            free_ = slot.next;
+            slot.next = reserve_;
+            reserve_ = &slot;
+        }
+    }
+    [[gnu::always_inline]] Slot& take() {
         Slot& slot = *free_;
         free_ = slot.next;
         slot.next = nullptr;
@@ -42,6 +85,7 @@ public:
         Slot& slot = (*slabs_[index / slab_size])[index % slab_size];
         return slot.opaque == opaque ? &slot : nullptr;
     }
+    [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
     [[nodiscard]] std::size_t in_use() const noexcept { return in_use_; }
     [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
@@ -56,7 +100,7 @@ public:
 
 private:
     using Slab = std::array<Slot, slab_size>;
-    [[gnu::noinline]] void grow() {
+    void grow() {
         const auto first = static_cast<std::uint32_t>(capacity());
         if (first > index_mask) throw std::bad_alloc();
         slabs_.push_back(std::make_unique<Slab>());
@@ -64,14 +108,18 @@ private:
         Slab& slab = *slabs_.back();
         for (std::size_t i = slab_size; i-- > 0;) {
             slab[i].opaque = (1u << index_bits) + first + static_cast<std::uint32_t>(i);  // 0 is nobody's
-            slab[i].next = free_;
-            free_ = &slab[i];
+            slab[i].next = reserve_;
+            reserve_ = &slab[i];
         }
     }
     std::vector<std::unique_ptr<Slab>> slabs_;
     Slot* free_ = nullptr;
+    Slot* reserve_ = nullptr;  ///< free, but beyond the limit
     std::size_t in_use_ = 0;
     std::size_t capacity_ = 0;
+    std::size_t limit_;
+    std::size_t beyond_ = 0;  ///< how many of those in use are
+    bool shut_ = false;
 };
 
 }  // namespace chaise::detail

@@ -11,10 +11,11 @@ namespace chaise::detail {
 /// A line of requests that wait: for one node, when it is a Session, or for the map to name a node.
 class Line {
 public:
-    Line(std::string name, std::size_t max_operations, std::size_t max_bytes)
-        : pipeline_(max_operations, max_bytes), name_(std::move(name)) {}
+    Line(std::string name, std::size_t max_operations, std::size_t max_bytes, ByteBudget* budget = nullptr)
+        : pipeline_(max_operations, max_bytes, budget), name_(std::move(name)) {}
 
     [[nodiscard]] Pipeline& pipeline() noexcept { return pipeline_; }
+    [[nodiscard]] const Pipeline& pipeline() const noexcept { return pipeline_; }
     /// Requests flow; true of sessions only.
     [[nodiscard]] bool ready() const noexcept { return ready_; }
     /// "host:port" of the node, as the caller or the map wrote it; empty when there is none.

@@ -18,8 +18,8 @@ namespace chaise::detail {
 /// that wait to be sent. It owns no slot; it knows nothing of transports, time or users.
 class Pipeline {
 public:
-    Pipeline(std::size_t max_operations, std::size_t max_bytes) noexcept
-        : buffer_(max_bytes), max_operations_(max_operations) {}
+    Pipeline(std::size_t max_operations, std::size_t max_bytes, ByteBudget* budget = nullptr) noexcept
+        : buffer_(max_bytes, budget), max_operations_(max_operations) {}
 
     /// Room to encode a request into, or null: the bounds are reached.
     [[nodiscard]] char* reserve(Slot& slot, std::size_t size) {
@@ -167,6 +167,17 @@ public:
     [[nodiscard]] Slot* first() const noexcept { return head_; }
     [[nodiscard]] std::size_t size() const noexcept { return count_; }
     [[nodiscard]] std::size_t bytes() const noexcept { return buffer_.bytes(); }
+    [[nodiscard]] std::size_t max_operations() const noexcept { return max_operations_; }
+    [[nodiscard]] std::size_t max_bytes() const noexcept { return buffer_.max_bytes(); }
+    void release_idle() noexcept { buffer_.release_idle(); }
+    /// A request of `size` bytes would find room.
+    [[nodiscard]] bool has_room(std::size_t size) const noexcept {
+        return count_ < max_operations_ && buffer_.has_room(size);
+    }
+    /// Of the last request that was sent, or is being sent.
+    [[nodiscard]] std::uint64_t begun_sequence() const noexcept {
+        return partly_written_ != 0 ? unsent_->sequence : sent_sequence_;
+    }
 
 private:
     /// A piece of a block.

@@ -25,12 +25,15 @@ std::string make_nonce(IOPS& iops) {
 }  // namespace
 
 Session::Session(Core& core, protocol::Endpoint endpoint, bool seed)
-    : Line(protocol::authority(endpoint), core.settings().max_queue_operations, core.settings().max_queue_bytes),
+    : Line(protocol::authority(endpoint), core.settings().max_queue_operations, core.settings().max_queue_bytes,
+           &core.byte_budget()),
       core_(core),
       endpoint_(std::move(endpoint)),
       seed_(seed),
       receive_(core.buffers()),
-      timer_(core.iops().timer_event_factory()) {
+      timer_(core.iops().timer_event_factory()),
+      health_timer_(core.iops().timer_event_factory()) {
+    health_timer_->set_handler([](void* session, int) { static_cast<Session*>(session)->on_health_timer(); }, this);
     timer_->set_handler([](void* session, int) { static_cast<Session*>(session)->on_timer(); }, this);
 }
 
@@ -138,6 +141,8 @@ void Session::become_ready() {
         static_cast<void>(core_.adapt(*slot, *this));  // what was encoded for the connection before this
         slot = next;
     }
+    send_log_.clear();
+    expect_answer();
     core_.mark_dirty(*this);
     core_.router().session_ready(*this, config);
 }
@@ -199,10 +204,12 @@ void Session::close() noexcept {
     state_ = State::closed;
     drop_connection();
     core_.iops().cleanup(*timer_);
+    core_.iops().cleanup(*health_timer_);
 }
 
 void Session::drop_connection() noexcept {
     stop_timer();
+    stop_health_timer();
     pending_.reset();
     transport_.reset();
     bootstrap_.emplace<std::monostate>();
@@ -289,18 +296,6 @@ void Session::connection_lost(std::string_view reason, errc code) {
     core_.router().session_lost(*this);
 }
 
-void Session::check_silence(TimePoint now) {
-    if (state_ != State::ready) return;
-    const Duration limit = core_.settings().operation_timeout;
-    if (now - last_received_ < limit) return;
-    const Slot* oldest = pipeline_.first();
-    const bool unanswered = oldest && pipeline_.begun(*oldest) && now - oldest->started >= limit;
-    const bool takes_nothing = write_blocked_ && now - blocked_since_ >= limit;
-    if (!unanswered && !takes_nothing) return;
-    CHAISE_PROBE(silence_found);
-    connection_lost("the server was silent while operations timed out");
-}
-
 // ---- bytes out -----------------------------------------------------------------------------------------------------
 
 void Session::flush() {
@@ -321,6 +316,10 @@ void Session::flush() {
         const std::size_t count = pipeline_.gather(buffers);
         const WriteResult result = transport_->write({buffers.data(), count});
         pipeline_.written(result.bytes);
+        last_sent_ = core_.now();
+        send_log_.note(pipeline_.begun_sequence(), last_sent_);
+        if (!expecting_) [[unlikely]]
+            expect_answer();
         if (result.error) return connection_lost(result.error.message());
         if (result.bytes < pipeline_.gathered_bytes()) {
             CHAISE_PROBE(request_cut_by_a_full_pipe);

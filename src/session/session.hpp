@@ -8,6 +8,7 @@
 #include "session/couchbase_bootstrap.hpp"
 #include "session/line.hpp"
 #include "session/receive_buffer.hpp"
+#include "session/send_log.hpp"
 
 #include <chaise/diagnostics.hpp>
 #include <chaise/iops.hpp>
@@ -88,6 +89,8 @@ public:
     void arm_read();
     /// An operation has timed out: is anybody there?
     void check_silence(TimePoint now);
+    /// When a request of its line, which was sent, was.
+    [[nodiscard]] TimePoint sent_at(const Slot& slot) const { return send_log_.sent_at(slot.sequence, last_sent_); }
 
     // The core's list of sessions that have something to do at the end of the turn.
     bool dirty = false;
@@ -108,6 +111,12 @@ private:
     void on_read(std::size_t bytes, std::error_code error) override;
     void on_writable() override;
     void on_timer();
+    void on_health_timer();
+    /// A NOOP of its own is under way.
+    [[nodiscard]] bool probing() const noexcept;
+    [[nodiscard]] bool silent(TimePoint now) const noexcept;
+    /// From now on an answer is due.
+    void expect_answer();
 
     void connect_next();
     void parse();
@@ -126,6 +135,7 @@ private:
     void drop_connection() noexcept;
     void retry_later();
     void stop_timer() noexcept;
+    void stop_health_timer() noexcept;
 
     Core& core_;
     protocol::Endpoint endpoint_;
@@ -136,19 +146,24 @@ private:
     bool draining_ = false;
     bool read_armed_ = false;
     bool write_blocked_ = false;
-    bool leftover_ = false;  ///< parsing stopped before the end of what had arrived
+    bool leftover_ = false;   ///< parsing stopped before the end of what had arrived
+    bool expecting_ = false;  ///< the health timer is armed for the answers that are due
     std::size_t wanted_frame_ = protocol::header_size;
     ReceiveBuffer receive_;
     std::unique_ptr<Transport> transport_;
     std::unique_ptr<Pending> pending_;
     std::unique_ptr<TimerEvent> timer_;
+    std::unique_ptr<TimerEvent> health_timer_;
     std::variant<std::monostate, Bootstrap, CouchbaseBootstrap> bootstrap_;
     std::string bootstrap_out_;
     std::vector<std::string> addresses_;
     std::size_t next_address_ = 0;
     Backoff backoff_;
+    std::uint32_t probe_ = 0;          ///< opaque of the last NOOP of its own
     std::uint64_t connection_id_ = 0;  ///< of this connection or attempt
     TimePoint last_received_{};
+    TimePoint last_sent_{};
+    SendLog send_log_;
     TimePoint blocked_since_{};
     TimePoint ready_since_{};
     protocol::FeatureSet features_;

@@ -50,7 +50,7 @@ Router::Router(Core& core)
     : core_(core),
       tracker_(core.settings().bucket, core.settings().network),
       client_id_(core.iops().random()),
-      waiting_({}, core.settings().max_queue_operations, core.settings().max_queue_bytes),
+      waiting_({}, core.settings().max_queue_operations, core.settings().max_queue_bytes, &core.byte_budget()),
       default_collection_("_default", "_default"),
       seed_timer_(core.iops().timer_event_factory()),
       retry_timer_(core.iops().timer_event_factory()) {
@@ -86,6 +86,10 @@ void Router::start_session(Session& session) {
         session.start();
     } catch (...) {
         core_.caught(std::current_exception());
+        try {
+            session.give_up(errc::not_connected, "the loop could not begin to connect");
+        } catch (...) {  // it is the loop's trouble, and told already
+        }
     }
 }
 

@@ -81,6 +81,9 @@ public:
     [[nodiscard]] const protocol::ClusterMap* map() const noexcept { return tracker_.current().get(); }
     /// The server group of a node, by number of the map; empty if the map has none.
     [[nodiscard]] std::string_view server_group(std::int16_t server) const noexcept;
+    /// Those that no node can take now.
+    [[nodiscard]] Line& waiting() noexcept { return waiting_; }
+    [[nodiscard]] const Line& waiting() const noexcept { return waiting_; }
     /// Every session there is: of the nodes, of the seeds, and those that only await their last answers.
     [[nodiscard]] std::vector<Session*> sessions() const;
     /// Where a request that concerns no key goes: to a node that is connected, if there is one.

@@ -187,6 +187,24 @@ inline Endpoint to_endpoint(const asio::ip::tcp::endpoint& endpoint) {
     return Endpoint{endpoint.address().to_string(), endpoint.port()};
 }
 
+/// What has no such options is left as it is.
+inline void watch_over(AsioSocket& socket, const StreamOptions& options) noexcept {
+    [[maybe_unused]] const auto set = [fd = socket.native_handle()](int name, int value) {
+        ::setsockopt(fd, IPPROTO_TCP, name, &value, sizeof value);
+    };
+#if defined(TCP_USER_TIMEOUT)
+    if (options.user_timeout.count() > 0) set(TCP_USER_TIMEOUT, static_cast<int>(options.user_timeout.count()));
+#endif
+#if defined(TCP_KEEPIDLE) && defined(TCP_KEEPINTVL) && defined(TCP_KEEPCNT)
+    if (options.keepalive.count() <= 0) return;
+    const int idle =
+        static_cast<int>(std::min<std::int64_t>(options.keepalive.count(), StreamOptions::longest_keepalive));
+    set(TCP_KEEPIDLE, idle);
+    set(TCP_KEEPINTVL, std::max(1, idle / 6));
+    set(TCP_KEEPCNT, 5);
+#endif
+}
+
 /// The socket with its read, its connect and its wait for writability.
 class AsioStream final : public AsioAttachment {
 public:
@@ -201,13 +219,14 @@ public:
     }
 
     /// Told once, later: a transport on this stream, or an error.
-    void connect(const Endpoint& endpoint, ConnectHandler& handler) {
+    void connect(const Endpoint& endpoint, const StreamOptions& options, ConnectHandler& handler) {
         connect_handler_ = &handler;
         if (!socket_) return;
         std::error_code error;
         const asio::ip::address address = asio::ip::make_address(endpoint.address, error);
         const asio::ip::tcp::endpoint peer(address, endpoint.port);
         if (!error) socket_->open(peer.protocol(), error);
+        if (!error) watch_over(*socket_, options);
         if (error) {
             connect_error_ = to_std_error(error);
             core().binding().post(AsioTurn(*this, [](AsioShared& self) {

@@ -153,9 +153,10 @@ class AsioTransportFactory final : public TransportFactory {
 public:
     AsioTransportFactory(AsioCore& core, IOPS& iops) noexcept : core_(&core), iops_(iops) {}
 
+    void set_stream_options(const StreamOptions& options) override { options_ = options; }
     std::unique_ptr<Pending> connect(const Endpoint& endpoint, ConnectHandler& handler) override {
         AsioRef<AsioStream> stream(new AsioStream(*core_));
-        stream->connect(endpoint, handler);
+        stream->connect(endpoint, options_, handler);
         return std::make_unique<AsioConnecting>(std::move(stream));
     }
     std::unique_ptr<Listener> listen(const Endpoint& endpoint, AcceptHandler& handler) override {
@@ -178,6 +179,7 @@ public:
 private:
     AsioRef<AsioCore> core_;
     IOPS& iops_;
+    StreamOptions options_;
 };
 
 }  // namespace chaise::detail

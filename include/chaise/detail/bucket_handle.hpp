@@ -12,6 +12,7 @@
 #include <chaise/multi.hpp>
 #include <chaise/observe.hpp>
 #include <chaise/options.hpp>
+#include <chaise/pressure.hpp>
 #include <chaise/replica.hpp>
 #include <chaise/result.hpp>
 #include <chaise/subdocument.hpp>
@@ -116,7 +117,9 @@ public:
     [[nodiscard]] Slot& refuse_multi(OperationKind kind, std::string_view key, errc code, std::string message);
     [[nodiscard]] AsyncResult<VersionResult> version(const ServerOptions& options);
     [[nodiscard]] AsyncResult<OperationResult> server(OperationKind kind, const ServerOptions& options);
-    [[nodiscard]] AsyncResult<OperationResult> close();
+    [[nodiscard]] AsyncResult<OperationResult> place(const PlaceOptions& options);
+    [[nodiscard]] Pressure pressure() const;
+    [[nodiscard]] AsyncResult<OperationResult> close(const CloseOptions& options);
     void on_unobserved(std::function<void(const Error&)> handler);
     [[nodiscard]] IOPS& iops() const noexcept;
     [[nodiscard]] bool connected() const noexcept;

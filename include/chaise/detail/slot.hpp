@@ -75,6 +75,7 @@ enum class OperationKind : std::uint8_t {
     flush,
     connect,
     close,
+    place,  ///< waits for room
     get_replica,
     get_all_replicas,
     observe,
@@ -84,6 +85,7 @@ enum class OperationKind : std::uint8_t {
     ping,
     // The engine's own.
     cluster_config,
+    probe,         ///< is anybody there?
     replica_read,  ///< of one replica
     observe_some,  ///< the copies of one node
     // Of many entries, by the type of their results; the slot's opcode is the kind of its entries.

@@ -2,6 +2,7 @@
 
 #include "cluster/memcached/server.hpp"
 #include "tests/unit/api/consumers.hpp"
+#include "tests/unit/iops/socket_options.hpp"
 
 #include <chaise/chaise.hpp>
 #include <chaise/epoll.hpp>
@@ -122,4 +123,34 @@ TEMPLATE_TEST_CASE("what a callback throws leaves run(), and the loop goes on", 
     }
     on.loop.run();
     CHECK(errors == 5);
+}
+
+TEST_CASE("the system watches over the connections as the options say", "[loops]") {
+    OnEpoll on;
+    const auto times_of = [&](BucketOptions options) {
+        AsyncBucket bucket(on.loop, on.where(), options);
+        std::optional<SocketTimes> times;
+        const auto work = [&]() -> Task<> {
+            co_await bucket.connect();
+            times.emplace(socket_to(on.server->endpoint().port));
+            co_await bucket.close();
+        };
+        spawn(on.loop, work());
+        on.loop.run();
+        REQUIRE(times);
+        return *times;
+    };
+    const SocketTimes usual = times_of({});
+    CHECK(usual.keepalive == 1);
+    CHECK(usual.idle == 60);
+    CHECK(usual.interval == 10);
+    CHECK(usual.count == 5);
+    CHECK(usual.user_timeout == 20'000);
+    const SocketTimes told = times_of({.tcp_keepalive = 7s, .tcp_user_timeout = 1500ms});
+    CHECK(told.idle == 7);
+    CHECK(told.interval == 1);
+    CHECK(told.user_timeout == 1500);
+    const SocketTimes systems = times_of({.tcp_keepalive = 0s, .tcp_user_timeout = 0s});
+    CHECK(systems.keepalive == 1);
+    CHECK(systems.user_timeout == 0);
 }

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "support.hpp"
+#include "tests/unit/iops/socket_options.hpp"
 
 #include <array>
 #include <numeric>
@@ -358,4 +359,29 @@ TEST_CASE("names are resolved by the common resolver") {
     CHECK(local.calls == 1);
     CHECK_FALSE(local.error);
     CHECK(std::find(local.addresses.begin(), local.addresses.end(), "127.0.0.1") != local.addresses.end());
+}
+
+TEST_CASE("the system watches over streams as it is told") {
+    asio::io_context context;
+    const auto iops = make_asio_iops(context);
+    TransportFactory& factory = iops->transport_factory();
+    Accepted accepted;
+    const auto listener = factory.listen({"127.0.0.1", 0}, accepted);
+    const auto times_with = [&](StreamOptions options) {
+        factory.set_stream_options(options);
+        Connected connected;
+        const auto pending = factory.connect(listener->local_endpoint(), connected);
+        while (!connected.transport) context.run_one();
+        return SocketTimes(socket_to(listener->local_endpoint().port));
+    };
+    const SocketTimes told = times_with({.keepalive = 30s, .user_timeout = 1500ms});
+    CHECK(told.keepalive == 1);
+    CHECK(told.idle == 30);
+    CHECK(told.interval == 5);
+    CHECK(told.count == 5);
+    CHECK(told.user_timeout == 1500);
+    const SocketTimes untold = times_with({});
+    CHECK(untold.keepalive == 1);
+    CHECK(untold.idle != 30);
+    CHECK(untold.user_timeout == 0);
 }

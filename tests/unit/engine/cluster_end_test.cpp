@@ -82,14 +82,17 @@ int steps_of_walk() {
 TEST_CASE("closed, destroyed, or the loop gone, at every moment of a cluster's life", "[router][chaos]") {
     const int steps = steps_of_walk();
     CHECK(steps > 50);
-    for (const std::string_view how : {"close", "destroy", "loop", "callback closes", "callback destroys"}) {
+    for (const std::string_view how :
+         {"close", "destroy", "loop", "callback closes", "callback destroys", "drain", "callback drains"}) {
         for (int end = 0; end <= steps; ++end) {
             INFO(how << " at step " << end);
             World world(ScriptMap::spread({"n1", "n2", "n3"}, 1, 16), "couchbase://s1,s2,n1");
             bool ended = false;
             const auto finish = [&] {
                 if (std::exchange(ended, true)) return;
-                if (how.ends_with("closes") || how == "close") {
+                if (how.ends_with("drain") || how.ends_with("drains")) {
+                    world.bucket->close({.drain = 50ms}).detach();
+                } else if (how.ends_with("closes") || how == "close") {
                     world.bucket->close().detach();
                 } else {
                     world.bucket.reset();
@@ -122,7 +125,7 @@ TEST_CASE("closed, destroyed, or the loop gone, at every moment of a cluster's l
             }
             world.loop->run();
             finish();  // no outcome came after that moment
-            world.loop->run();
+            world.loop->advance(how.find("drain") == how.npos ? 0ms : 50ms);
             if (world.bucket) {
                 CHECK(world.bucket->operations() == 0);
                 world.count("late");

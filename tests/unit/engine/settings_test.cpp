@@ -235,6 +235,21 @@ TEST_CASE("what the connection string sets wins over the options", "[settings]")
     CHECK(by_string.connect_timeout == 2ms);
     CHECK(by_string.max_queue_operations == 77);
     CHECK(by_string.max_queue_bytes == 88888);
+    const auto timed = Settings::make(
+        "memcached://h?drain_timeout=2&silence_timeout=3&idle_interval=4&tcp_keepalive=5&tcp_user_timeout=0.5"
+        "&max_bucket_operations=66&max_bucket_bytes=99999",
+        options);
+    CHECK(timed.drain_timeout == 2s);
+    CHECK(timed.silence_timeout == 3s);
+    CHECK(timed.idle_interval == 4s);
+    CHECK(timed.tcp_keepalive == 5s);
+    CHECK(timed.tcp_user_timeout == 500ms);
+    CHECK(timed.max_bucket_operations == 66);
+    CHECK(timed.max_bucket_bytes == 99999);
+    const auto off = Settings::make("memcached://h?idle_interval=0&tcp_keepalive=0&tcp_user_timeout=0", options);
+    CHECK((off.idle_interval == 0s && off.tcp_keepalive == 0s && off.tcp_user_timeout == 0s));
+    CHECK(off.silence_timeout == 2500ms);
+    CHECK(off.drain_timeout == 0s);
     const auto plain = Settings::make("memcached://h", {});
     CHECK(plain.operation_timeout == 2500ms);
     CHECK(plain.max_queue_operations == 65'536);
@@ -257,6 +272,15 @@ TEST_CASE("values that an option cannot have are refused by name", "[settings]")
         {"max_queue_operations=0", "max_queue_operations"},
         {"max_queue_operations=1000001", "max_queue_operations"},
         {"max_queue_bytes=1023", "max_queue_bytes"},
+        {"max_bucket_operations=0", "max_bucket_operations"},
+        {"max_bucket_operations=1000001", "max_bucket_operations"},
+        {"max_bucket_bytes=65535", "max_bucket_bytes"},
+        {"drain_timeout=-1", "drain_timeout"},
+        {"silence_timeout=0", "silence_timeout"},
+        {"idle_interval=-0.1", "idle_interval"},
+        {"tcp_keepalive=0.5", "tcp_keepalive"},
+        {"tcp_keepalive=32768", "tcp_keepalive"},
+        {"tcp_user_timeout=86401", "tcp_user_timeout"},
         {"max_queue_bytes=99999999999999999999999", "max_queue_bytes"},
     };
     for (const auto& [option, name] : wrong) {
