@@ -209,9 +209,9 @@ struct ErrorContext {
     std::uint32_t opaque = 0;               ///< of the request, to find it in a capture
     std::optional<std::uint16_t> status{};  ///< as the server sent it
     Duration time_spent{};                  ///< from the call to the outcome
-    /// Part of it that passed since the last attempt was handed to the network (to 1 ms, or a tenth
-    /// of it on a busy connection); the rest was spent in queues and in earlier attempts. Nothing: the last attempt was
-    /// not sent.
+    /// Part of it that passed since the last attempt was handed to the network (to 1 ms, or a
+    /// quarter of it on a busy connection); the rest was spent in queues and in earlier attempts. Nothing: the last
+    /// attempt was not sent.
     std::optional<Duration> time_on_wire{};
     /// Part of it that the server spent, as it says in its response (Couchbase only; steps of 3 % at 1 ms).
     std::optional<Duration> server_duration{};

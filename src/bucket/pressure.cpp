@@ -56,7 +56,7 @@ Pressure::Queue queue_of(const Line& line) {
 
 Pressure Core::pressure() const {
     Pressure out;
-    out.bucket = {pool_.in_use(), pool_.limit(), byte_budget_.used, byte_budget_.most};
+    out.bucket = {pool_.in_use() - places_, settings_.max_bucket_operations, byte_budget_.used, byte_budget_.most};
     for (const Session* session : router_.sessions()) {
         out.nodes.push_back({queue_of(*session), session->name()});
     }
@@ -87,7 +87,7 @@ bool Core::refused(Slot& slot, std::string_view key) {
 
 void Core::look_after_recycled() noexcept {
     if (pool_.diverts()) pool_.divert();
-    recycles_slowly_ = pool_.diverts() || shares_ == 0;
+    recycles_slowly_ = pool_.crowded() || shares_ == 0;
     if (shares_ == 0) maybe_delete();
 }
 
@@ -103,6 +103,7 @@ void Core::submit_place(Slot& slot, const std::optional<Duration>& timeout, std:
     (places_tail_ ? places_tail_->next : places_head_) = &slot;
     places_tail_ = &slot;
     ++places_;
+    pool_.raise_limit();
     attending_ = true;
     add_deadline(slot, timeout);
     if (!dispatching_) request_turn();
@@ -114,10 +115,12 @@ void Core::leave_places(Slot& slot) noexcept {
     (slot.next ? slot.next->prev : places_tail_) = slot.prev;
     slot.next = slot.prev = nullptr;
     --places_;
+    pool_.lower_limit();  // its slot counts again, until it goes
+    recycles_slowly_ = true;
 }
 
 bool Core::has_room(std::size_t bytes) {
-    if (pool_.in_use() - places_ >= pool_.limit()) return false;
+    if (pool_.in_use() >= pool_.limit()) return false;
     if (byte_budget_.used + std::max(bytes, SendBlock::standard_capacity) > byte_budget_.most) release_idle_blocks();
     const auto has = [bytes](const Line& line) { return line.pipeline().has_room(bytes); };
     const auto sessions = router_.sessions();

@@ -16,7 +16,7 @@ namespace chaise::detail {
 ///
 /// No more than `limit` slots are in use without anybody noticing: the list of free ones then is empty, so that only
 /// who finds it so has to ask. Who is to be told that he comes too late gets a slot beyond the limit, and so does
-/// everybody once the pool is shut; as long as that is so, `diverts()`, and what comes back is to be diverted.
+/// everybody once the pool is shut; as long as it is `crowded()`, what comes back may have to be diverted.
 class SlotPool {
 public:
     static constexpr unsigned index_bits = 20;
@@ -38,31 +38,32 @@ public:
     [[gnu::noinline, gnu::cold]] bool refill() {
         const bool within = in_use_ < limit_ && !shut_;
         if (!reserve_) grow();
-        if (!within) ++beyond_;
         Slot* last = free_ = reserve_;
         for (std::size_t n = within ? limit_ - in_use_ : 1; n > 1 && last->next; --n) last = last->next;
         reserve_ = std::exchange(last->next, nullptr);
         return within;
     }
-    [[nodiscard]] bool diverts() const noexcept { return beyond_ != 0; }
-    /// What was released last is not to be found free.
+    /// Asked after a release, while there are, or were, slots beyond the limit: what was released last is not to be
+    /// found free.
+    [[nodiscard]] bool diverts() const noexcept { return shut_ || in_use_ >= limit_; }
     void divert() noexcept {
         Slot& slot = *free_;
         free_ = slot.next;
         slot.next = reserve_;
         reserve_ = &slot;
-        if (!shut_) --beyond_;
+    }
+    /// There still are slots beyond the limit.
+    [[nodiscard]] bool crowded() const noexcept { return shut_ || in_use_ > limit_; }
+    /// One more, for a slot that is in use and does not count; and one less.
+    void raise_limit() noexcept { ++limit_; }
+    void lower_limit() noexcept {
+        --limit_;
+        if (free_) divert();
     }
     /// From now on everybody is late.
     void shut() noexcept {
         shut_ = true;
-        ++beyond_;
-        while (free_) {
-            Slot& slot = *free_;
-            free_ = slot.next;
-            slot.next = reserve_;
-            reserve_ = &slot;
-        }
+        while (free_) divert();
     }
     [[gnu::always_inline]] Slot& take() {
         Slot& slot = *free_;
@@ -118,7 +119,6 @@ private:
     std::size_t in_use_ = 0;
     std::size_t capacity_ = 0;
     std::size_t limit_;
-    std::size_t beyond_ = 0;  ///< how many of those in use are
     bool shut_ = false;
 };
 

@@ -62,10 +62,12 @@ struct Waiting {
         const auto error = [this](const Error& e) { heard.error = e; };
         switch (how) {
             case How::cancel:
-                return operation.set_callbacks(result, error);
+                operation.set_callbacks(result, error);
+                return;
             case How::dropped_handle:  // only the token is left to it
             case How::stop_callbacks:
-                return stoppable(std::move(operation), source.get_token()).set_callbacks(result, error);
+                stoppable(std::move(operation), source.get_token()).set_callbacks(result, error);
+                return;
             case How::stop_await:
                 script = go(wait_stoppably(std::move(operation), source.get_token(), heard));
                 return;
@@ -270,7 +272,7 @@ TEST_CASE("stopped before there is a map, and while connecting", "[cancel]") {
     unconnected("detour, of several steps", start_sequence);
     unconnected("all replicas", start_replicas);
     unconnected("connect", start_connect);
-    unconnected("place", start_place, {.max_queue_bytes = 1 << 20, .max_bucket_bytes = 65'536});
+    unconnected("place", start_place, {.max_bucket_bytes = 65'536, .max_queue_bytes = 1 << 20});
 }
 
 TEST_CASE("a stop that comes when the outcome is there changes nothing, and meets no stranger", "[cancel]") {
