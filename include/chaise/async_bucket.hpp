@@ -146,6 +146,16 @@ public:
     /// How much waits and is in flight now, and how much may.
     [[nodiscard]] Pressure pressure() const { return handle_.pressure(); }
 
+    /// While what this gives lives, mutations that ask for no durability of their own await these copies, as if they
+    /// said so; see DurabilityScope. `const auto scope = bucket.durability(1, 1);`. (0, 0): none, whatever another scope
+    /// around it says.
+    DurabilityScope durability(CopyCount persist_to, CopyCount replicate_to = 0,
+                               const DurabilityOptions& options = {}) {
+        return handle_.durability(persist_to, replicate_to, options);
+    }
+    /// As many copies as the cluster can give.
+    DurabilityScope durability() { return durability(-1, -1); }
+
     /// All sessions are ready now.
     [[nodiscard]] bool connected() const noexcept { return handle_.connected(); }
     /// Operations that something is left of: an outcome to come, an AsyncResult, a response to be skipped.

@@ -9,12 +9,15 @@
 #include <chaise/bucket_options.hpp>
 #include <chaise/collection.hpp>
 #include <chaise/diagnostics.hpp>
+#include <chaise/durability.hpp>
 #include <chaise/error.hpp>
 #include <chaise/expected.hpp>
 #include <chaise/iops.hpp>
 #include <chaise/meta.hpp>
 #include <chaise/multi.hpp>
 #include <chaise/multi_result.hpp>
+#include <chaise/mutation_state.hpp>
+#include <chaise/mutation_token.hpp>
 #include <chaise/observe.hpp>
 #include <chaise/options.hpp>
 #include <chaise/pressure.hpp>

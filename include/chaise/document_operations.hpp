@@ -3,7 +3,7 @@
 /// \file
 /// The operations on single documents, declared once for all faces.
 
-#include <chaise/data_structures.hpp>
+#include <chaise/durability_operations.hpp>
 #include <chaise/options.hpp>
 #include <chaise/result.hpp>
 #include <chaise/typed.hpp>
@@ -16,13 +16,13 @@ namespace chaise {
 
 /// Every operation on one document. What holds for all of them stands at BasicBucket.
 template <class Face>
-class DocumentOperations : public DataStructureOperations<Face> {
+class DocumentOperations : public DurabilityOperations<Face> {
 protected:
-    using DataStructureOperations<Face>::face_;
-    using DataStructureOperations<Face>::handle_;
+    using DurabilityOperations<Face>::face_;
+    using DurabilityOperations<Face>::handle_;
 
 public:
-    using DataStructureOperations<Face>::DataStructureOperations;
+    using DurabilityOperations<Face>::DurabilityOperations;
 
     /// The documents as objects of type T, by a transcoder (transcoder.hpp) that outlives the operations.
     template <class T, class X>
@@ -76,8 +76,13 @@ public:
     /// Stores a new document. Errors: document_exists, value_too_large.
     template <class... Extra>
     auto insert(std::string_view key, std::string_view value, InsertOptions options = {}, Extra&&... extra) {
-        const StoreOptions store{
-            .cas = 0, .expiry = options.expiry, .flags = options.flags, .timeout = options.timeout};
+        const StoreOptions store{.cas = 0,
+                                 .expiry = options.expiry,
+                                 .flags = options.flags,
+                                 .persist_to = options.persist_to,
+                                 .replicate_to = options.replicate_to,
+                                 .durability = options.durability,
+                                 .timeout = options.timeout};
         return face_.wrap(handle_.store(detail::OperationKind::insert, key, value, store),
                           std::forward<Extra>(extra)...);
     }

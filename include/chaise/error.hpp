@@ -8,6 +8,7 @@
 /// Names and numbers below 1000 are those of SDK-RFC 58; the classes are those of the Couchbase Python SDK 2.x
 /// (seed-semantics.md G.3). The two tables in this file are the only place where status, errc and class meet.
 
+#include <chaise/mutation_token.hpp>
 #include <chaise/time.hpp>
 
 #include <cstddef>
@@ -219,6 +220,14 @@ struct ErrorContext {
     std::optional<std::size_t> spec{};  ///< of mutate_in: the caller's index of the spec that failed
     std::string path{};                 ///< and its path
     bool may_have_happened = false;     ///< true: the server may have executed it; false: certainly not
+    /// Of a mutation with persist_to or replicate_to: it has happened, `cas` and `mutation_token` are what it gave; but
+    /// it was not shown to be as durable as asked for. Do not repeat it; wait on with `endure`, if you like.
+    bool mutation_happened = false;
+    Cas cas = 0;
+    std::optional<MutationToken> mutation_token{};
+    /// Of these and of endure: the copies that were seen to have it so far, as in OperationResult.
+    std::uint8_t persisted_on = 0;
+    std::uint8_t replicated_on = 0;
     /// Of a multi operation, of which entries were sent: what all of them came to; see Error::all_results().
     std::shared_ptr<const detail::AnyMultiData> all_results{};
 };

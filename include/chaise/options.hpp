@@ -5,6 +5,7 @@
 /// temporaries twice inside a co_await expression (compiler-traps.md); use designated initialisers:
 /// `co_await bucket.upsert("k", "v", {.expiry = 10min})`.
 
+#include <chaise/durability.hpp>
 #include <chaise/result.hpp>
 #include <chaise/time.hpp>
 
@@ -65,6 +66,19 @@ struct StoreOptions {
     /// makes (with replace both are `errc::invalid_argument`). `errc::feature_not_available` where the node does not
     /// grant it (Couchbase before 7.0, memcached), before anything is sent.
     bool preserve_expiry = false;
+    /// When it is stored, it is awaited, as by `endure`, that so many copies have it on disk (the active one among
+    /// them), and so many replicas have it; negative: as many as there are now. Both 0: not awaited, unless
+    /// `bucket.durability()` says so. `timeout` is then that of both together; without one, awaiting has 5 s from the
+    /// mutation's outcome on. If it is stored, and not seen to be durable, the error is that of endure, and
+    /// error.context().mutation_happened is true.
+    CopyCount persist_to{};
+    CopyCount replicate_to{};
+    /// The server answers when so much is done; until then nobody sees the write (Couchbase from 6.5 on). Not together
+    /// with the two above. Default of `timeout`: 10 s. Errors: feature_not_available (server or bucket cannot, nothing
+    /// was sent), durability_level_not_available, durability_impossible (not enough nodes now; both: nothing was
+    /// written), durability_ambiguous (it may have happened, as it may after a timeout or a lost connection: read the
+    /// document back, or repeat the operation if that does no harm).
+    DurabilityLevel durability = DurabilityLevel::none;
     std::optional<Duration> timeout{};
 };
 using UpsertOptions = StoreOptions;
@@ -73,17 +87,29 @@ using ReplaceOptions = StoreOptions;
 struct InsertOptions {
     Expiry expiry{};
     std::uint32_t flags = 0;
+    /// These three as in StoreOptions.
+    CopyCount persist_to{};
+    CopyCount replicate_to{};
+    DurabilityLevel durability = DurabilityLevel::none;
     std::optional<Duration> timeout{};
 };
 
 /// append, prepend
 struct ConcatOptions {
     Cas cas = 0;
+    /// These three as in StoreOptions.
+    CopyCount persist_to{};
+    CopyCount replicate_to{};
+    DurabilityLevel durability = DurabilityLevel::none;
     std::optional<Duration> timeout{};
 };
 
 struct RemoveOptions {
     Cas cas = 0;
+    /// These three as in StoreOptions; what is awaited is the removal.
+    CopyCount persist_to{};
+    CopyCount replicate_to{};
+    DurabilityLevel durability = DurabilityLevel::none;
     std::optional<Duration> timeout{};
     std::optional<bool> quiet{};
 };
@@ -95,8 +121,11 @@ struct CounterOptions {
     std::optional<std::uint64_t> initial{};
     /// Of a document created by `initial` (without one it is `errc::invalid_argument`).
     Expiry expiry{};
-    /// As in StoreOptions.
+    /// These four as in StoreOptions.
     bool preserve_expiry = false;
+    CopyCount persist_to{};
+    CopyCount replicate_to{};
+    DurabilityLevel durability = DurabilityLevel::none;
     std::optional<Duration> timeout{};
 };
 
@@ -174,6 +203,8 @@ static_assert(OperationOptions<GetOptions> && OperationOptions<StoreOptions> && 
               OperationOptions<UnlockOptions> && OperationOptions<ExistsOptions> && OperationOptions<ServerOptions> &&
               OperationOptions<StatsOptions> && OperationOptions<ContainerAddOptions> &&
               OperationOptions<ContainerChangeOptions> && OperationOptions<ContainerTakeOptions> &&
-              OperationOptions<ContainerReadOptions>);
+              OperationOptions<ContainerReadOptions> && OperationOptions<EndureOptions> &&
+              OperationOptions<EndureMultiOptions> && OperationOptions<EndureEntry> &&
+              OperationOptions<DurabilityOptions>);
 
 }  // namespace chaise

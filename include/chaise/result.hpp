@@ -6,6 +6,7 @@
 
 #include <chaise/detail/buffer.hpp>
 #include <chaise/error.hpp>
+#include <chaise/mutation_token.hpp>
 
 #include <cstdint>
 #include <cstring>
@@ -16,17 +17,6 @@
 #include <utility>
 
 namespace chaise {
-
-/// Compare-and-swap token of a document: opaque, 0 means none.
-using Cas = std::uint64_t;
-
-/// Where a mutation stands in the history of its vbucket. Only Couchbase servers send it.
-struct MutationToken {
-    std::uint64_t vbucket_uuid = 0;
-    std::uint64_t seqno = 0;
-    std::uint16_t vbucket = 0;
-    friend bool operator==(const MutationToken&, const MutationToken&) = default;
-};
 
 /// What every result has (seed: Result.rc, success, cas).
 class Result {
@@ -55,10 +45,23 @@ public:
     [[nodiscard]] std::optional<MutationToken> mutation_token() const noexcept {
         return has_token_ ? std::optional(token_) : std::nullopt;
     }
+    /// Of endure, and of mutations with persist_to or replicate_to: the copies that were seen to have it on disk. Bit 0:
+    /// the active one, bit n: replica n.
+    [[nodiscard]] std::uint8_t persisted_on() const noexcept { return persisted_on_; }
+    /// Likewise: the replicas that were seen to have it, in memory at least (bits 1 to 3).
+    [[nodiscard]] std::uint8_t replicated_on() const noexcept { return replicated_on_; }
+
+    /// Made by the engine.
+    void set_copies(std::uint8_t persisted_on, std::uint8_t replicated_on) noexcept {
+        persisted_on_ = persisted_on;
+        replicated_on_ = replicated_on;
+    }
 
 private:
     MutationToken token_;
     bool has_token_ = false;
+    std::uint8_t persisted_on_ = 0;
+    std::uint8_t replicated_on_ = 0;
 };
 
 /// A document's value, flags and CAS; also the value of a counter.
@@ -130,8 +133,23 @@ public:
     /// Bytes of receive buffer that this result keeps from being reused: 0 for short values.
     [[nodiscard]] std::size_t pinned_bytes() const noexcept { return buffer_ ? buffer_->capacity() : 0; }
 
+    /// Of `counter`, if the server sent one.
+    [[nodiscard]] std::optional<MutationToken> mutation_token() const noexcept {
+        if (!meta_.has_token) return std::nullopt;
+        MutationToken token;
+        std::memcpy(static_cast<void*>(&token), inline_ + token_at, sizeof(token));
+        return token;
+    }
+    /// Of `counter` with persist_to or replicate_to, as OperationResult's.
+    [[nodiscard]] std::uint8_t persisted_on() const noexcept { return meta_.persisted_on; }
+    [[nodiscard]] std::uint8_t replicated_on() const noexcept { return meta_.replicated_on; }
+
     /// Made by the engine for `counter`.
-    [[nodiscard]] static ValueResult of_counter(std::uint64_t number, Cas cas);
+    [[nodiscard]] static ValueResult of_counter(std::uint64_t number, Cas cas, const MutationToken* token = nullptr);
+    void set_copies(std::uint8_t persisted_on, std::uint8_t replicated_on) noexcept {
+        meta_.persisted_on = persisted_on;
+        meta_.replicated_on = replicated_on;
+    }
 
 private:
     struct Meta {
@@ -139,7 +157,12 @@ private:
         std::uint32_t size = 0;
         std::uint64_t counter = 0;
         std::uint8_t datatype = 0;
+        bool has_token = false;  ///< it lies behind the text of the number
+        std::uint8_t persisted_on = 0;
+        std::uint8_t replicated_on = 0;
     };
+    static constexpr std::size_t token_at = 32;
+    static_assert(token_at + sizeof(MutationToken) <= inline_capacity);
     void copy_inline(const ValueResult& other) noexcept {
         if (!data_) std::memcpy(inline_, other.inline_, meta_.size <= inline_capacity ? inline_capacity : 0);
     }

@@ -248,6 +248,10 @@ struct MutateInOptions {
     Expiry expiry{};
     /// The document keeps the expiry that it has; `expiry` is then that of a document which is created.
     bool preserve_expiry = false;
+    /// These three as in StoreOptions.
+    CopyCount persist_to{};
+    CopyCount replicate_to{};
+    DurabilityLevel durability = DurabilityLevel::none;
     StoreSemantics store = StoreSemantics::replace;
     /// Works on deleted documents, too.
     bool access_deleted = false;

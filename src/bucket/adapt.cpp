@@ -21,10 +21,10 @@ using protocol::Feature;
 constexpr std::size_t datatype_at = 5;
 constexpr std::size_t body_length_at = 8;
 
-bool preserves_expiry(const protocol::Frame& request) noexcept {
+bool has_info(const protocol::Frame& request, protocol::RequestFrameInfoId id) noexcept {
     protocol::FrameInfoReader reader(request.framing_extras);
     while (const auto info = reader.next()) {
-        if (info->id == static_cast<std::uint16_t>(protocol::RequestFrameInfoId::preserve_ttl)) return true;
+        if (info->id == static_cast<std::uint16_t>(id)) return true;
     }
     return false;
 }
@@ -52,12 +52,20 @@ bool Core::adapt(Slot& slot, const Line& to) {
         fail_unsent(slot, errc::queue_full, "there is no room for it uncompressed");
         return false;
     }
-    if (flexible && to.ready() && !(agreed(Feature::preserve_ttl) && agreed(Feature::alt_request))) {
+    if (flexible && to.ready() &&
+        !(agreed(Feature::preserve_ttl) && agreed(Feature::sync_replication) && agreed(Feature::alt_request))) {
         protocol::Frame frame;
         const std::string_view bytes(slot.block->data() + slot.offset, slot.length);
         static_cast<void>(protocol::parse_frame(bytes, frame, 0xffffffff));
-        if (preserves_expiry(frame)) {
+        const bool framed = agreed(Feature::alt_request);
+        if (has_info(frame, protocol::RequestFrameInfoId::preserve_ttl) && !(framed && agreed(Feature::preserve_ttl))) {
             fail_unsent(slot, errc::feature_not_available, "the node does not grant preserve_expiry");
+            return false;
+        }
+        if (has_info(frame, protocol::RequestFrameInfoId::durability) &&
+            !(framed && agreed(Feature::sync_replication))) {
+            fail_unsent(slot, errc::feature_not_available,
+                        "the node does not grant durable writes (it takes Couchbase 6.5)");
             return false;
         }
     }

@@ -1,6 +1,7 @@
 // Data structures on documents: one sub-document command each, but for those that read first and change then.
 
 #include "bucket/containers.hpp"
+#include "bucket/preserve_expiry.hpp"
 #include "bucket/sequence.hpp"
 #include "bucket/subdocument.hpp"
 #include "protocol/json_array.hpp"

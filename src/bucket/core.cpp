@@ -133,6 +133,10 @@ void Core::close() noexcept {
     connecting_failed(errc::shutdown, "the bucket was closed", {});
     router_.fail_all(errc::shutdown, "the bucket was closed");
     fail_all(resting_, errc::shutdown, "the bucket was closed");
+    for (Slot* slot : std::exchange(pausing_, {})) {
+        slot->sequence = 0;
+        fail_later(*slot, make_error(*slot, errc::shutdown, "the bucket was closed", false));
+    }
     if (deadline_timer_->active()) iops_->cancel(*deadline_timer_);
     while (Slot* waiting = places_head_) {
         fail_later(*waiting, make_error(*waiting, errc::shutdown, "the bucket was closed", false));
@@ -195,6 +199,24 @@ std::optional<std::uint32_t> Core::wire_expiry(Expiry expiry, std::string& why) 
             return static_cast<std::uint32_t>(expiry.seconds());
     }
     return std::nullopt;
+}
+
+std::uint32_t Core::begin_durability(CopyCount persist_to, CopyCount replicate_to, const DurabilityOptions& options) {
+    durability_.push_back({++last_durability_, persist_to, replicate_to, options.timeout, options.interval});
+    const auto set = [this] {
+        const DurabilityDefault& newest = durability_.back();
+        return newest.persist_to != CopyCount() || newest.replicate_to != CopyCount();
+    };
+    durable_by_default_ = set() ? 1 : 0;
+    return last_durability_;
+}
+
+void Core::end_durability(std::uint32_t id) noexcept {
+    std::erase_if(durability_, [id](const DurabilityDefault& one) { return one.id == id; });
+    durable_by_default_ = 0;
+    if (durability_.empty()) return;
+    const DurabilityDefault& newest = durability_.back();
+    durable_by_default_ = newest.persist_to != CopyCount() || newest.replicate_to != CopyCount() ? 1 : 0;
 }
 
 // ---- turns and time ---------------------------------------------------------------------------------------------
@@ -301,6 +323,7 @@ void Core::arm_deadline(TimePoint at) {
 }
 
 void Core::expire(Slot& slot) {
+    if (slot.kind == OperationKind::pause) return end_pause(slot);
     if (slot.kind == OperationKind::close) return close();  // its time to wait for others is over
     Line* line = slot.line;                                 // null: connect(), place()
     // Of a request that was begun the rest follows, and the server will execute it.
@@ -530,6 +553,8 @@ void Core::withdraw(Slot& slot) noexcept {
         const Slot* const before = slot.prev;
         slot.line->pipeline().remove(slot);
         if (after) withdraw_closing(*after, before);
+    } else if (slot.kind == OperationKind::pause) {
+        leave_pause(slot);
     } else if (!slot.line) {
         if (slot.kind == OperationKind::place) return leave_places(slot);  // (if it was among them)
         if (slot.kind == OperationKind::close) std::erase(closing_, &slot);
@@ -609,6 +634,7 @@ void Core::on_loop_destroyed() noexcept {
     places_head_ = places_tail_ = nullptr;
     places_ = 0;
     attending_ = draining_ = false;
+    pausing_.clear();
     queue_head_ = queue_tail_ = nullptr;
     // First, so that no consumer that is destroyed gives up parts which are gone already.
     pool_.for_each_in_use([](Slot& slot) {

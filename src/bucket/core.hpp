@@ -100,10 +100,31 @@ public:
     /// Seconds as on the wire, or why not.
     [[nodiscard]] std::optional<std::uint32_t> wire_expiry(Expiry expiry, std::string& why);
 
+    // ---- what mutations await that say nothing of it themselves -------------------------------------------------
+    struct DurabilityDefault {
+        std::uint32_t id = 0;
+        CopyCount persist_to{};
+        CopyCount replicate_to{};
+        std::optional<Duration> timeout{};
+        std::optional<Duration> interval{};
+    };
+    /// Not 0: there is a default.
+    [[nodiscard]] std::uint32_t durable_by_default() const noexcept { return durable_by_default_; }
+    [[nodiscard]] const DurabilityDefault* durability_default() const noexcept {
+        return durability_.empty() ? nullptr : &durability_.back();
+    }
+    [[nodiscard]] std::uint32_t begin_durability(CopyCount persist_to, CopyCount replicate_to,
+                                                 const DurabilityOptions& options);
+    void end_durability(std::uint32_t id) noexcept;
+
     // ---- operations that consist of parts (parts.hpp) -----------------------------------------------------------
     void adopt(Slot& whole, std::unique_ptr<Parts> parts) noexcept;
     /// A slot that reports to the whole.
     [[nodiscard]] Slot& add_part(Slot& whole, OperationKind kind, protocol::Opcode opcode);
+    /// As done() of its parts calls it.
+    [[nodiscard]] static std::size_t place_of(const Slot& part) noexcept;
+    /// The part, of that kind, has its result when the time is over.
+    void pause(Slot& part, Duration time);
     /// A part is done, or all are added: the last delivers the whole's outcome.
     void finish_part(Slot& whole);
     /// The whole ends without an outcome, and without a handle.
@@ -217,6 +238,8 @@ private:
     void give_up_parts(Slot& whole) noexcept;
     void give_up(Parts& parts) noexcept;
     void cancel_whole(Slot& whole);
+    void end_pause(Slot& part);
+    void leave_pause(Slot& part) noexcept;
     void on_deadline();
     void expire(Slot& slot);
     void add_deadline(Slot& slot, const std::optional<Duration>& timeout);
@@ -282,6 +305,7 @@ private:
     void maybe_delete() noexcept;
 
     std::unique_ptr<IOPS> iops_;
+    std::uint32_t durable_by_default_ = 0;
     Settings settings_;
     SlotPool pool_;
     ByteBudget byte_budget_;
@@ -300,12 +324,15 @@ private:
     Slot* places_head_ = nullptr;    ///< who waits for room
     Slot* places_tail_ = nullptr;
     std::size_t places_ = 0;
+    std::vector<Slot*> pausing_;     ///< each with its place, plus 1, as its sequence
     std::unique_ptr<TimerEvent> turn_;
     std::unique_ptr<TimerEvent> deadline_timer_;
     std::unique_ptr<TimerEvent> retry_timer_;
     Slot* queue_head_ = nullptr;
     Slot* queue_tail_ = nullptr;
     std::size_t shares_ = 1;  ///< its maker's
+    std::vector<DurabilityDefault> durability_;  ///< the newest last
+    std::uint32_t last_durability_ = 0;
     TimePoint now_{};
     TimePoint deadline_armed_for_{};
     bool clock_read_ = false;

@@ -165,6 +165,12 @@ std::string_view operation_name(OperationKind kind) noexcept {
         case OperationKind::observe:
         case OperationKind::observe_some:
             return "observe";
+        case OperationKind::endure:
+            return "endure";
+        case OperationKind::observe_seqno:
+            return "observe_seqno";
+        case OperationKind::pause:
+            return "pause";
         case OperationKind::get_meta:
             return "get_meta";
         case OperationKind::key_stats:
@@ -267,9 +273,12 @@ void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
         }
         case OperationKind::counter: {
             if (frame.value.size() != 8) return respond_with_malformed(slot, frame);
+            const std::uint16_t vbucket = frame.extras.empty() ? std::uint16_t{0} : request_of(slot).vbucket();
             retire(slot);
             if (!wanted(slot)) return unowned(slot);
-            ValueResult result = ValueResult::of_counter(protocol::load_be64(frame.value.data()), frame.cas);
+            const std::optional<MutationToken> token = mutation_result(frame, vbucket).mutation_token();
+            ValueResult result = ValueResult::of_counter(protocol::load_be64(frame.value.data()), frame.cas,
+                                                         token ? &*token : nullptr);
             return deliver(slot, result);
         }
         case OperationKind::exists: {
@@ -317,6 +326,13 @@ void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
             if (!wanted(slot)) return unowned(slot);
             std::string_view copies = frame.value;
             return deliver(slot, copies);
+        }
+        case OperationKind::observe_seqno: {
+            auto answer = protocol::decode_observe_seqno(frame);
+            if (!answer) return respond_with_malformed(slot, frame);
+            retire(slot);
+            if (!wanted(slot)) return unowned(slot);
+            return deliver(slot, *answer);
         }
         case OperationKind::random_key: {
             const auto document = protocol::decode_random_key(frame);
@@ -445,6 +461,9 @@ void Core::respond_with_error(Slot& slot, const Frame& frame) {
             message += " (" + entry->name + ": " + entry->description + ")";
             distrusted = has(entry->attributes, protocol::ErrorAttribute::conn_state_invalidated);
         }
+    }
+    if (code == errc::durability_ambiguous) {
+        message = "read the document back, or repeat the operation if that does no harm";
     }
     ErrorContext context = make_context(slot, std::move(message), code == errc::durability_ambiguous);
     context.status = frame.specific;

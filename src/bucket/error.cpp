@@ -130,7 +130,11 @@ std::string Error::message() const {
     if (c.time_on_wire && code_ == errc::timeout_after_send) add(readable(*c.time_on_wire) + " of them on the wire");
     if (c.server_duration) add("server took " + readable(*c.server_duration));
     if (c.retries != 0) add(fmt::format("{} {}", c.retries, c.retries == 1 ? "retry" : "retries"));
-    if (c.may_have_happened) add("may have happened");
+    if (c.mutation_happened) {
+        add("the mutation happened");
+    } else if (c.may_have_happened) {
+        add("may have happened");
+    }
     if (!where.empty()) out += fmt::format(" [{}]", where);
     return out;
 }

@@ -30,14 +30,19 @@ void Core::adopt(Slot& whole, std::unique_ptr<Parts> parts) noexcept {
 
 Slot& Core::add_part(Slot& whole, OperationKind kind, protocol::Opcode opcode) {
     Parts& parts = parts_of(whole);
-    Slot*& entry = parts.slots_.emplace_back(nullptr);
+    if (parts.free_.empty()) {
+        parts.slots_.emplace_back(nullptr);
+        parts.free_.push_back(parts.slots_.size() - 1);
+    }
     Slot& part = acquire(whole.collection, kind, opcode);
     if (draining_) part.collection = whole.collection;  // the whole was there in time
-    entry = &part;
+    const std::size_t n = parts.free_.back();
+    parts.free_.pop_back();
+    parts.slots_[n] = &part;
     ++parts.left_;
     part.owners = owned_by_user;  // without a handle; the target is its one consumer
     part.consumer = Consumer::callbacks;
-    part.context = ::new (static_cast<void*>(part.storage)) Place{&whole, parts.slots_.size() - 1};
+    part.context = ::new (static_cast<void*>(part.storage)) Place{&whole, n};
     part.target = [](Slot& done, void* result, Error* error) {
         const Place place = *static_cast<Place*>(done.context);
         Core& core = *done.core;
@@ -46,10 +51,35 @@ Slot& Core::add_part(Slot& whole, OperationKind kind, protocol::Opcode opcode) {
         if (!result && !error) return;  // the loop is gone, and the whole may be, too
         Parts& all = parts_of(*place.whole);
         all.slots_[place.n] = nullptr;
+        if (all.reuses_places_) all.free_.push_back(place.n);
         all.done(place.n, done_kind, result, error);
         core.finish_part(*place.whole);
     };
     return part;
+}
+
+std::size_t Core::place_of(const Slot& part) noexcept { return static_cast<const Place*>(part.context)->n; }
+
+void Core::pause(Slot& part, Duration time) {
+    pausing_.push_back(&part);
+    part.sequence = pausing_.size();
+    add_deadline(part, std::max(time, Duration{0}));
+}
+
+void Core::leave_pause(Slot& part) noexcept {
+    if (part.sequence == 0) return;
+    Slot* const last = pausing_.back();
+    pausing_[part.sequence - 1] = last;
+    last->sequence = part.sequence;
+    pausing_.pop_back();
+    part.sequence = 0;
+}
+
+void Core::end_pause(Slot& part) {
+    deadlines_.remove(part);
+    leave_pause(part);
+    OperationResult over;
+    deliver(part, over);
 }
 
 void Core::finish_part(Slot& whole) {

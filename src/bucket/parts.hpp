@@ -39,12 +39,17 @@ public:
 protected:
     /// The parts that are left are not needed any more; to be said in done().
     void enough() noexcept { enough_ = true; }
+    /// A part that is added takes the place of one that is done, so that there are no more of them than there were at
+    /// one time: of operations that go on and on. What belongs to the n-th is to be taken first thing in done().
+    void reuse_places() noexcept { reuses_places_ = true; }
 
 private:
     friend class Core;
     std::vector<Slot*> slots_;  ///< null: done
+    std::vector<std::size_t> free_;  ///< places for other parts
     std::size_t left_ = 1;      ///< who adds the parts counts for one
     bool enough_ = false;
+    bool reuses_places_ = false;
 };
 
 /// True, and the whole has ended with it, if one of the errors is that the bucket was closed: whatever else the parts

@@ -13,10 +13,4 @@ namespace chaise::detail {
 /// not connected yet may still refuse (Core::adapt).
 [[nodiscard]] bool check_preserve_expiry(Core& core, Slot& slot, std::string_view key);
 
-/// upsert or replace, checked but for its expiry, into the slot acquired for it.
-void store_preserving(Core& core, Slot& slot, OperationKind kind, std::string_view key, std::string_view value,
-                      StoreOptions options);
-/// counter, likewise checked.
-void count_preserving(Core& core, Slot& slot, std::string_view key, CounterOptions options);
-
 }  // namespace chaise::detail

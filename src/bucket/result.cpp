@@ -4,11 +4,15 @@
 
 namespace chaise {
 
-ValueResult ValueResult::of_counter(std::uint64_t number, Cas cas) {
+ValueResult ValueResult::of_counter(std::uint64_t number, Cas cas, const MutationToken* token) {
     char text[20];
     const auto end = std::to_chars(text, text + sizeof(text), number).ptr;
     ValueResult result(std::string_view(text, static_cast<std::size_t>(end - text)), 0, 0, cas, nullptr);
     result.meta_.counter = number;
+    if (token) {
+        result.meta_.has_token = true;
+        std::memcpy(result.inline_ + token_at, static_cast<const void*>(token), sizeof(*token));
+    }
     return result;
 }
 

@@ -5,7 +5,7 @@
 // operation.
 
 #include "bucket/core.hpp"
-#include "bucket/preserve_expiry.hpp"
+#include "bucket/durable_mutation.hpp"
 #include "bucket/settings.hpp"
 #include "protocol/requests.hpp"
 
@@ -130,8 +130,8 @@ template <class Slots>
                                                 const StoreOptions& options) {
     Slot& slot = slots.acquire(kind, opcode_of(kind));
     if (check_key(core, slot, key) && check_value(core, slot, key, value)) {
-        if (options.preserve_expiry) [[unlikely]] {
-            store_preserving(core, slot, kind, key, value, options);
+        if ((beyond_plain(options) | core.durable_by_default()) != 0) [[unlikely]] {
+            store_otherwise(core, slot, kind, key, value, options);
         } else if (const auto wire = check_expiry(core, slot, key, options.expiry)) {
             protocol::StoreRequest request{
                 .opcode = opcode_of(kind), .key = key, .value = value, .flags = options.flags, .expiry = *wire};
@@ -147,6 +147,10 @@ Slot& start_concat(Core& core, const Slots& slots, OperationKind kind, std::stri
                    const ConcatOptions& options) {
     Slot& slot = slots.acquire(kind, opcode_of(kind));
     if (check_key(core, slot, key) && check_value(core, slot, key, value)) {
+        if ((beyond_plain(options) | core.durable_by_default()) != 0) {
+            concat_otherwise(core, slot, kind, key, value, options);
+            return slot;
+        }
         protocol::ConcatRequest request{.opcode = opcode_of(kind), .key = key, .value = value};
         request.context.cas = options.cas;
         core.submit(slot, options.timeout, key, request);
@@ -159,6 +163,10 @@ Slot& start_remove(Core& core, const Slots& slots, std::string_view key, const R
     Slot& slot = slots.acquire(OperationKind::remove, protocol::Opcode::remove);
     slot.quiet = options.quiet.value_or(core.settings().quiet);
     if (check_key(core, slot, key)) {
+        if ((beyond_plain(options) | core.durable_by_default()) != 0) {
+            remove_otherwise(core, slot, key, options);
+            return slot;
+        }
         protocol::RemoveRequest request{.key = key};
         request.context.cas = options.cas;
         core.submit(slot, options.timeout, key, request);
@@ -236,8 +244,8 @@ Slot& start_counter(Core& core, const Slots& slots, std::string_view key, const 
         core.reject(slot, errc::invalid_argument, key, "an expiry needs an initial value");
         return slot;
     }
-    if (options.preserve_expiry) {
-        count_preserving(core, slot, key, options);
+    if ((beyond_plain(options) | core.durable_by_default()) != 0) {
+        count_otherwise(core, slot, key, options);
     } else if (const auto wire = check_expiry(core, slot, key, options.expiry)) {
         const auto delta = static_cast<std::uint64_t>(options.delta);
         protocol::CounterRequest request{.opcode = opcode,

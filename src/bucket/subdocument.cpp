@@ -1,6 +1,7 @@
 // How sub-document operations begin: specs checked, put into the server's order, encoded.
 
 #include "bucket/subdocument.hpp"
+#include "bucket/durable_mutation.hpp"
 
 #include <charconv>
 #include <string>
@@ -224,13 +225,15 @@ void start_mutate_in(Core& core, Slot& slot, std::string_view key, const MutateS
         return;
     }
     const auto expiry = check_expiry(core, slot, key, options.expiry);
-    if (!expiry || (options.preserve_expiry && !check_preserve_expiry(core, slot, key))) return;
+    if (!expiry) return;
+    MutationRequest mutation(core, slot, key, Beyond::of(options));
+    if (!mutation) return;
     protocol::MultiMutationRequest request{
         .key = key, .specs = {wire.data(), n}, .doc_flags = flags_of(options), .user_flags = options.flags};
     if (*expiry != 0) request.expiry = *expiry;
     request.context.cas = options.cas;
-    request.context.frame_infos = frame_infos(options.preserve_expiry);
-    core.submit(slot, options.timeout, key, request);
+    request.context.frame_infos = mutation.frame_infos();
+    core.submit(mutation.slot(), mutation.timeout(), key, request);
 }
 
 }  // namespace detail

@@ -7,6 +7,7 @@
 #include <chaise/detail/container_call.hpp>
 #include <chaise/detail/multi_call.hpp>
 #include <chaise/diagnostics.hpp>
+#include <chaise/durability.hpp>
 #include <chaise/iops.hpp>
 #include <chaise/meta.hpp>
 #include <chaise/multi.hpp>
@@ -31,6 +32,25 @@
 namespace chaise::detail {
 
 struct KeySlots;
+
+/// One call of endure_multi, entry by entry.
+class EndureCall {
+public:
+    EndureCall(Core& core, Collection& collection, const EndureMultiOptions& options);
+    EndureCall(const EndureCall&) = delete;
+    EndureCall& operator=(const EndureCall&) = delete;
+    ~EndureCall();
+    void add(const EndureElement& element);
+    /// The operation's slot.
+    [[nodiscard]] Slot& start();
+
+private:
+    struct Keys;
+    Core& core_;
+    Collection& collection_;
+    const EndureMultiOptions options_;
+    std::unique_ptr<Keys> keys_;
+};
 
 /// A share of a bucket's core, and the operations as the engine starts them, on the documents of one collection. The
 /// bucket's own share closes the core when it goes; what is left of the core after that answers `errc::shutdown`.
@@ -104,6 +124,22 @@ public:
             keys.emplace_back(entry.key);
         }
         return observe_keys(std::move(keys), options);
+    }
+    [[nodiscard]] AsyncResult<OperationResult> endure(std::string_view key, const EndureOptions& options);
+    template <class Range>
+    [[nodiscard]] AsyncResult<MultiResult<OperationResult>> endure_multi(Range&& range,
+                                                                         const EndureMultiOptions& options) {
+        EndureCall call(*core_, *collection_, options);
+        for (const auto& one : range) {
+            EndureElement element;
+            ReadEndure::read(element, one);
+            call.add(element);
+        }
+        return AsyncResult<MultiResult<OperationResult>>(&call.start());
+    }
+    [[nodiscard]] DurabilityScope durability(CopyCount persist_to, CopyCount replicate_to,
+                                             const DurabilityOptions& options) {
+        return DurabilityScope(*core_, persist_to, replicate_to, options);
     }
     [[nodiscard]] AsyncResult<MetaResult> get_meta(std::string_view key, const GetMetaOptions& options);
     [[nodiscard]] AsyncResult<StatsResult> key_stats(std::string_view key, const StatsOptions& options);

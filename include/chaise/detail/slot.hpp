@@ -79,6 +79,7 @@ enum class OperationKind : std::uint8_t {
     get_replica,
     get_all_replicas,
     observe,
+    endure,
     get_meta,
     key_stats,
     random_key,
@@ -88,6 +89,8 @@ enum class OperationKind : std::uint8_t {
     probe,         ///< is anybody there?
     replica_read,  ///< of one replica
     observe_some,  ///< the copies of one node
+    observe_seqno,  ///< how far one copy of a vbucket is
+    pause,          ///< nothing, for a while
     // Of many entries, by the type of their results; the slot's opcode is the kind of its entries.
     multi_value,
     multi_operation,

@@ -394,6 +394,19 @@ const tests = {
     assert.equal((await c.exists(key)).exists, false)
   },
 
+  async 'persistTo and replicateTo'({ c, key, nodes }) {
+    const replicas = nodes > 1 ? 1 : 0
+    await c.upsert(key, 1, { durabilityPersistTo: 1 })
+    await c.upsert(key, 2, { durabilityPersistTo: 1 + replicas, durabilityReplicateTo: replicas })
+    await c.replace(key, 3, { durabilityPersistTo: 0, durabilityReplicateTo: replicas })
+    assert.equal((await c.get(key)).content, 3)
+    await c.remove(key, { durabilityPersistTo: 1 + replicas, durabilityReplicateTo: replicas })
+    await c.insert(key, 4, { durabilityPersistTo: 1 })
+    // More copies than there are.
+    await assert.rejects(c.upsert(key, 5, { durabilityReplicateTo: replicas + 1 }), couchbase.DurabilityImpossibleError)
+    await assert.rejects(c.upsert(key, 5, { durabilityPersistTo: replicas + 2 }), couchbase.DurabilityImpossibleError)
+  },
+
   async 'expiry as it is told'({ c, key }) {
     await c.upsert(key, 1, { expiry: 1000 })
     const soon = (await c.get(key, { withExpiry: true })).expiryTime
@@ -480,11 +493,59 @@ async function testCluster(program, nodes) {
   return failures
 }
 
+// Replication, or disks, that stand still: what is to be durable must not be reported to be so.
+async function testStalled(program, what) {
+  const started = Date.now()
+  const cluster = await startCluster(program, [
+    '--nodes', '3', '--replicas', '2', '--user', user, '--password', password, '--vbuckets', '64', `--${what}-delay-ms`, '3600000',
+  ])
+  const connection = await couchbase.connect(cluster.connectionString, { username: user, password })
+  const c = connection.bucket('default').defaultCollection()
+  const { Majority, MajorityAndPersistOnMaster, PersistToMajority } = couchbase.DurabilityLevel
+  const timeout = 1600
+  const fails = (key, options) => ({ key, options: { ...options, timeout }, fails: true })
+  const passes = (key, options) => ({ key, options: { ...options, timeout: 10000 }, fails: false })
+  const cases = what === 'replication'
+    ? [
+        passes('a', { durabilityPersistTo: 1 }),
+        fails('b', { durabilityReplicateTo: 1 }),
+        fails('c', { durabilityPersistTo: 2 }),
+        fails('d', { durabilityLevel: Majority }),
+        fails('e', { durabilityLevel: PersistToMajority }),
+      ]
+    : [
+        passes('a', { durabilityReplicateTo: 2 }),
+        passes('b', { durabilityLevel: Majority }),
+        // Not durabilityPersistTo 1: the SDK takes a write that the active node has in memory for a persisted one.
+        fails('c', { durabilityPersistTo: 3 }),
+        fails('d', { durabilityLevel: MajorityAndPersistOnMaster }),
+        fails('e', { durabilityLevel: PersistToMajority }),
+      ]
+  let failures = 0
+  await Promise.all(
+    cases.map(async (one) => {
+      const error = await c.upsert(one.key, 1, one.options).then(() => null, (e) => e)
+      const right = one.fails
+        ? error instanceof couchbase.TimeoutError || error instanceof couchbase.AmbiguousTimeoutError ||
+          error instanceof couchbase.UnambiguousTimeoutError || error instanceof couchbase.DurabilityAmbiguousError
+        : error === null
+      if (right) return
+      ++failures
+      console.error(`FAILED with ${what} stalled:`, one, error)
+    })
+  )
+  await connection.close()
+  await stopCluster(cluster)
+  console.log(`${what} stalled: ${cases.length - failures} of ${cases.length} tests passed in ${Date.now() - started} ms`)
+  return failures
+}
+
 async function main() {
   const [program, ...sizes] = process.argv.slice(2)
   if (!program) throw new Error('usage: node test.js PATH-OF-CHAISE-CLUSTER [NODES...]')
   let failures = 0
   for (const nodes of sizes.length ? sizes.map(Number) : [1, 2, 4]) failures += await testCluster(program, nodes)
+  for (const what of ['replication', 'persistence']) failures += await testStalled(program, what)
   if (failures) process.exitCode = 1
 }
 

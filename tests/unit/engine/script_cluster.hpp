@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -32,6 +33,7 @@ struct ScriptMap {
     std::vector<std::vector<int>> replicas{};  ///< vbucket → server numbers, or -1; empty: the bucket has none
     std::vector<std::string> groups{};         ///< server number → server group
     std::string bucket = "default";
+    std::string capabilities{};  ///< of the bucket: "\"durableWrite\"", with commas between them
     bool dollar_host = false;  ///< the serverList says $HOST, and nodesExt no hostname
 
     /// vbucket v is held by server v mod n.
@@ -74,7 +76,7 @@ struct ScriptMap {
                    R"("services":{"kv":11210,"mgmt":8091}})";
         }
         return R"({"rev":)" + std::to_string(rev) + R"(,"revEpoch":)" + std::to_string(epoch) + R"(,"name":")" +
-               bucket + R"(","uuid":"u","nodeLocator":"vbucket","nodes":[)" + nodes + R"(],"nodesExt":[)" + ext +
+               bucket + R"(","uuid":"u","bucketCapabilities":[)" + capabilities + R"(],"nodeLocator":"vbucket","nodes":[)" + nodes + R"(],"nodesExt":[)" + ext +
                R"(],"vBucketServerMap":{"hashAlgorithm":"CRC","numReplicas":)" + std::to_string(replica_count()) +
                R"(,"serverList":[)" + servers + R"(],"vBucketMap":[)" + rows(active, replicas) + "]" +
                (forward.empty() ? "" : R"(,"vBucketMapForward":[)" + rows(forward) + "]") + "}}";
@@ -154,6 +156,9 @@ public:
     std::string error_map =
         R"({"version":1,"revision":1,"errors":{"f2":{"name":"ODD","desc":"an odd one","attrs":[]}}})";
     std::map<std::string, std::deque<Status>, std::less<>> refusals;  ///< key → what it is answered, one each time
+    /// What a node (host, vbucket, uuid) says to OBSERVE_SEQNO; none: it does not know the command.
+    std::function<std::pair<Status, std::string>(const std::string&, std::uint16_t, std::uint64_t)> seqnos;
+    bool tokens = true;     ///< mutations are answered with one
     std::deque<Seen> seen;  ///< operations; questions for the map are not among them, unless held
 
     Node& node(const std::string& host) {
@@ -451,6 +456,13 @@ private:
             value = copy->second.value;
             return finish(Status::success, copy->second.cas);
         }
+        if (one.opcode == Opcode::observe_seqno) {
+            if (!owns(node, one.vbucket) && !replicates(node, one.vbucket)) return refuse();
+            if (!seqnos) return finish(Status::unknown_command);
+            const auto answer = seqnos(one.node, one.vbucket, protocol::load_be64(one.value.data()));
+            value = answer.second;
+            return finish(answer.first);
+        }
         if (!one.key.empty() && !owns(node, one.vbucket)) return refuse();
         if (!one.key.empty() && one.vbucket != vbucket_of(one.key)) throw std::logic_error("a wrong vbucket");
         if (const auto refusal = refusals.find(one.key); refusal != refusals.end() && !refusal->second.empty()) {
@@ -461,6 +473,7 @@ private:
         const auto found = node.items.find(one.key);
         const bool there = found != node.items.end();
         const auto token = [&] {
+            if (!tokens) return;
             extras.assign(16, 0);
             protocol::store_be64(extras.data(), 0xabc0u + one.vbucket);
             protocol::store_be64(extras.data() + 8, ++last_seqno_);
