@@ -147,8 +147,8 @@ public:
     [[nodiscard]] Pressure pressure() const { return handle_.pressure(); }
 
     /// While what this gives lives, mutations that ask for no durability of their own await these copies, as if they
-    /// said so; see DurabilityScope. `const auto scope = bucket.durability(1, 1);`. (0, 0): none, whatever another scope
-    /// around it says.
+    /// said so; see DurabilityScope. `const auto scope = bucket.durability(1, 1);`. (0, 0): none, whatever another
+    /// scope around it says.
     DurabilityScope durability(CopyCount persist_to, CopyCount replicate_to = 0,
                                const DurabilityOptions& options = {}) {
         return handle_.durability(persist_to, replicate_to, options);

@@ -27,7 +27,9 @@ public:
     constexpr CopyCount() noexcept = default;
     // NOLINTNEXTLINE: numbers are meant to be written as such
     constexpr CopyCount(int count) noexcept
-        : count_(static_cast<std::int8_t>(count < 0 ? -1 : count > 127 ? 127 : count)) {}
+        : count_(static_cast<std::int8_t>(count < 0     ? -1
+                                          : count > 127 ? 127
+                                                        : count)) {}
     [[nodiscard]] constexpr int count() const noexcept { return count_; }
     friend bool operator==(const CopyCount&, const CopyCount&) = default;
 
@@ -59,8 +61,8 @@ struct EndureOptions {
     bool check_removed = false;
     /// Which version: the one with this CAS, on every copy. 0: the one that the active copy has.
     Cas cas = 0;
-    /// Which version: the one that the mutation made whose result gave this, or a newer one. Better than `cas`, which is
-    /// not looked at then: it also knows what a failover has lost, and later mutations do no harm.
+    /// Which version: the one that the mutation made whose result gave this, or a newer one. Better than `cas`, which
+    /// is not looked at then: it also knows what a failover has lost, and later mutations do no harm.
     std::optional<MutationToken> token{};
 };
 
@@ -82,8 +84,8 @@ struct EndureEntry {
 
 /// `bucket.durability(…)`
 struct DurabilityOptions {
-    /// For observing, from the mutation's outcome on. Default: 5 s. An operation that has a `timeout` of its own keeps to
-    /// that.
+    /// For observing, from the mutation's outcome on. Default: 5 s. An operation that has a `timeout` of its own keeps
+    /// to that.
     std::optional<Duration> timeout{};
     /// As in EndureOptions.
     std::optional<Duration> interval{};

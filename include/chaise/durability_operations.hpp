@@ -42,9 +42,9 @@ public:
         return endure(key, EndureOptions{}, std::forward<Extra>(extra));
     }
 
-    /// Elements: keys; EndureEntry; pairs of a key and a CAS, a MutationToken or a result; entries of the MultiResult of
-    /// mutations, which name the version. Each as endure, also one that is given twice. A node is asked for all of its
-    /// keys in one packet; with tokens, in one for each vbucket. Keys are copied.
+    /// Elements: keys; EndureEntry; pairs of a key and a CAS, a MutationToken or a result; entries of the MultiResult
+    /// of mutations, which name the version. Each as endure, also one that is given twice. A node is asked for all of
+    /// its keys in one packet; with tokens, in one for each vbucket. Keys are copied.
     template <detail::EndureRange Range, class... Extra>
     auto endure_multi(Range&& range, EndureMultiOptions options = {}, Extra&&... extra) {
         return face_.wrap(handle_.endure_multi(range, options), std::forward<Extra>(extra)...);

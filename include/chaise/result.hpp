@@ -45,8 +45,8 @@ public:
     [[nodiscard]] std::optional<MutationToken> mutation_token() const noexcept {
         return has_token_ ? std::optional(token_) : std::nullopt;
     }
-    /// Of endure, and of mutations with persist_to or replicate_to: the copies that were seen to have it on disk. Bit 0:
-    /// the active one, bit n: replica n.
+    /// Of endure, and of mutations with persist_to or replicate_to: the copies that were seen to have it on disk. Bit
+    /// 0: the active one, bit n: replica n.
     [[nodiscard]] std::uint8_t persisted_on() const noexcept { return persisted_on_; }
     /// Likewise: the replicas that were seen to have it, in memory at least (bits 1 to 3).
     [[nodiscard]] std::uint8_t replicated_on() const noexcept { return replicated_on_; }

@@ -330,7 +330,7 @@ private:
     std::unique_ptr<TimerEvent> retry_timer_;
     Slot* queue_head_ = nullptr;
     Slot* queue_tail_ = nullptr;
-    std::size_t shares_ = 1;  ///< its maker's
+    std::size_t shares_ = 1;                     ///< its maker's
     std::vector<DurabilityDefault> durability_;  ///< the newest last
     std::uint32_t last_durability_ = 0;
     TimePoint now_{};

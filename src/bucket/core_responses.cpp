@@ -277,8 +277,8 @@ void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
             retire(slot);
             if (!wanted(slot)) return unowned(slot);
             const std::optional<MutationToken> token = mutation_result(frame, vbucket).mutation_token();
-            ValueResult result = ValueResult::of_counter(protocol::load_be64(frame.value.data()), frame.cas,
-                                                         token ? &*token : nullptr);
+            ValueResult result =
+                ValueResult::of_counter(protocol::load_be64(frame.value.data()), frame.cas, token ? &*token : nullptr);
             return deliver(slot, result);
         }
         case OperationKind::exists: {

@@ -184,8 +184,8 @@ bool MutationRequest::check_level(DurabilityLevel level) {
     // The server gives up first, so that the outcome is known.
     const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(*timeout_).count();
     const auto sent = std::clamp<std::int64_t>(milliseconds - milliseconds / 10, 1, 65'534);
-    infos_[used_++] = protocol::RequestFrameInfo::durability(
-        static_cast<protocol::DurabilityLevel>(level), static_cast<std::uint16_t>(sent));
+    infos_[used_++] = protocol::RequestFrameInfo::durability(static_cast<protocol::DurabilityLevel>(level),
+                                                             static_cast<std::uint16_t>(sent));
     return true;
 }
 

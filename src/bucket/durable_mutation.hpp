@@ -59,7 +59,9 @@ public:
     [[nodiscard]] explicit operator bool() const noexcept { return slot_ != nullptr; }
 
     [[nodiscard]] Slot& slot() noexcept { return *slot_; }
-    [[nodiscard]] std::span<const protocol::RequestFrameInfo> frame_infos() const noexcept { return {infos_.data(), used_}; }
+    [[nodiscard]] std::span<const protocol::RequestFrameInfo> frame_infos() const noexcept {
+        return {infos_.data(), used_};
+    }
     [[nodiscard]] const std::optional<Duration>& timeout() const noexcept { return timeout_; }
 
 private:

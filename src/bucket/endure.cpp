@@ -28,10 +28,10 @@ public:
         for (Endure::Key& key : keys_) {
             key.vbucket = core.router().route(key.name).vbucket;
             if (key.token && key.token->vbucket != key.vbucket) {
-                return refuse(core, whole, errc::invalid_argument,
-                              fmt::format("the token is of vbucket {}, the key is in {}", key.token->vbucket,
-                                          key.vbucket),
-                              key.name);
+                return refuse(
+                    core, whole, errc::invalid_argument,
+                    fmt::format("the token is of vbucket {}, the key is in {}", key.token->vbucket, key.vbucket),
+                    key.name);
             }
         }
         std::string fault = Endure::fault_of(options_.persist_to, options_.replicate_to, map);

@@ -45,10 +45,9 @@ void EndureParts::ask() {
             run_->failed(packet, "a node cannot be reached through this network");
             continue;
         }
-        Slot& part =
-            packet.by_seqno
-                ? core_->add_part(*whole_, OperationKind::observe_seqno, protocol::Opcode::observe_seqno)
-                : core_->add_part(*whole_, OperationKind::observe_some, protocol::Opcode::observe);
+        Slot& part = packet.by_seqno
+                         ? core_->add_part(*whole_, OperationKind::observe_seqno, protocol::Opcode::observe_seqno)
+                         : core_->add_part(*whole_, OperationKind::observe_some, protocol::Opcode::observe);
         part.idempotent = true;
         part.copy = this_node;
         if (packet.by_seqno) {
@@ -104,11 +103,11 @@ void EndureParts::take(const Endure::Packet& packet, OperationKind kind, void* r
         if (run_->wants_news()) router.look_for_news();
         return;
     }
-    const std::string trouble =
-        error->context().status
-            ? fmt::format("{} said: {}", error->context().node, error_category().message(static_cast<int>(error->code())))
-            : fmt::format("no answer of {}: {}", error->context().node,
-                          error_category().message(static_cast<int>(error->code())));
+    const std::string trouble = error->context().status
+                                    ? fmt::format("{} said: {}", error->context().node,
+                                                  error_category().message(static_cast<int>(error->code())))
+                                    : fmt::format("no answer of {}: {}", error->context().node,
+                                                  error_category().message(static_cast<int>(error->code())));
     if (!passing(*error)) return run_->refused(packet, error->code(), trouble);
     run_->failed(packet, trouble);
     // To where the copies are now; if that is not known yet, at the next sweep.

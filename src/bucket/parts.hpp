@@ -45,9 +45,9 @@ protected:
 
 private:
     friend class Core;
-    std::vector<Slot*> slots_;  ///< null: done
+    std::vector<Slot*> slots_;       ///< null: done
     std::vector<std::size_t> free_;  ///< places for other parts
-    std::size_t left_ = 1;      ///< who adds the parts counts for one
+    std::size_t left_ = 1;           ///< who adds the parts counts for one
     bool enough_ = false;
     bool reuses_places_ = false;
 };

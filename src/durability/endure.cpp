@@ -69,7 +69,8 @@ std::uint8_t Endure::Key::replicated_on() const noexcept {
 }
 
 std::string_view Endure::fault_of(int persist_to, int replicate_to) noexcept {
-    if (persist_to == 0 && replicate_to == 0) return "persist_to and replicate_to are both 0: there is nothing to wait for";
+    if (persist_to == 0 && replicate_to == 0)
+        return "persist_to and replicate_to are both 0: there is nothing to wait for";
     if (persist_to > most_copies) return "persist_to is more than 4: no document has more copies";
     if (replicate_to > most_copies - 1) return "replicate_to is more than 3: no document has more replicas";
     return {};
@@ -87,7 +88,8 @@ std::string Endure::fault_of(int persist_to, int replicate_to, const ClusterMap&
     std::string fault = fault_of(persist_to, replicate_to, map);
     const unsigned replicas = replicas_now(map, vbucket);
     const int most = static_cast<int>(replicas);
-    if (fault.empty() && (persist_to > most + 1 || replicate_to > most)) fault = too_many(persist_to, replicate_to, replicas);
+    if (fault.empty() && (persist_to > most + 1 || replicate_to > most))
+        fault = too_many(persist_to, replicate_to, replicas);
     return fault;
 }
 
@@ -136,7 +138,8 @@ bool Endure::follow(const ClusterMap& map) {
         key.copies = places(map);
         const unsigned replicas = replicas_now(map, key.vbucket);
         if (key.persist_to > replicas + 1 || key.replicate_to > replicas) {
-            finish(key, errc::durability_impossible, "there are fewer copies than when it began: " + too_many(key, replicas));
+            finish(key, errc::durability_impossible,
+                   "there are fewer copies than when it began: " + too_many(key, replicas));
         }
     }
     return true;
@@ -188,8 +191,7 @@ std::vector<Endure::Packet> Endure::ask(const ClusterMap& map, TimePoint now) {
             }
             asked_anything_ = true;
             copy.asked = ++questions_ == 0 ? ++questions_ : questions_;
-            packets[at].targets.push_back(
-                {static_cast<std::uint32_t>(k), static_cast<std::uint8_t>(c), copy.asked});
+            packets[at].targets.push_back({static_cast<std::uint32_t>(k), static_cast<std::uint8_t>(c), copy.asked});
         }
     }
     return packets;
@@ -223,9 +225,7 @@ Endure::Copy* Endure::take(const Target& target) noexcept {
     return &copy;
 }
 
-void Endure::time(const Packet& packet, TimePoint now) {
-    round_trip_ = std::max(round_trip_, now - packet.at);
-}
+void Endure::time(const Packet& packet, TimePoint now) { round_trip_ = std::max(round_trip_, now - packet.at); }
 
 bool Endure::answered(const Packet& packet, std::string_view value, TimePoint now) {
     time(packet, now);
@@ -311,9 +311,9 @@ bool Endure::answered(const Packet& packet, const protocol::ObserveSeqnoResponse
             }
             continue;
         }
-        copy->view = answer.current_seqno < seqno             ? View::nothing
+        copy->view = answer.current_seqno < seqno          ? View::nothing
                      : answer.last_persisted_seqno < seqno ? View::in_memory
-                                                              : View::on_disk;
+                                                           : View::on_disk;
         judge(key);
     }
     return true;

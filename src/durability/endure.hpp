@@ -34,7 +34,7 @@ public:
     };
     static constexpr Duration first_interval = std::chrono::milliseconds(10);
     static constexpr Duration longest_interval = std::chrono::milliseconds(100);
-    static constexpr int most_copies = 4;  ///< the active one, and 3 replicas
+    static constexpr int most_copies = 4;                            ///< the active one, and 3 replicas
     static constexpr std::size_t most_bytes = std::size_t{8} << 20;  ///< of the keys in one OBSERVE
 
     /// What a copy has of the version wanted.
@@ -58,9 +58,9 @@ public:
         // From here on its the machine's.
         std::uint8_t persist_to = 0;  ///< settled for this key
         std::uint8_t replicate_to = 0;
-        std::uint8_t copies = 1;             ///< places that the map has for them
+        std::uint8_t copies = 1;               ///< places that the map has for them
         std::array<Copy, most_copies> copy{};  ///< 0: active
-        std::optional<errc> outcome{};       ///< success, or why not
+        std::optional<errc> outcome{};         ///< success, or why not
         std::string why{};
 
         [[nodiscard]] std::uint8_t persisted_on() const noexcept;   ///< bit 0: active, bit n: replica n

@@ -27,12 +27,26 @@ constexpr std::uint32_t first_opaque = 0xffffff00;
 constexpr std::string_view first_mechanism = "SCRAM-SHA512";
 
 /// What the engine knows how to handle (protocol.md 3.1).
-constexpr auto wanted_features = std::to_array<Feature>(
-    {Feature::tcp_nodelay, Feature::xerror, Feature::select_bucket, Feature::snappy, Feature::json, Feature::duplex,
-     Feature::clustermap_change_notification, Feature::tracing, Feature::alt_request, Feature::mutation_seqno,
-     Feature::get_cluster_config_with_known_version, Feature::dedupe_nmvb_clustermap, Feature::xattr, Feature::vattr,
-     Feature::preserve_ttl, Feature::sync_replication, Feature::subdoc_create_as_deleted, Feature::subdoc_document_macro_support,
-     Feature::subdoc_allows_access_multiple_xattr_keys, Feature::unordered_execution});
+constexpr auto wanted_features = std::to_array<Feature>({Feature::tcp_nodelay,
+                                                         Feature::xerror,
+                                                         Feature::select_bucket,
+                                                         Feature::snappy,
+                                                         Feature::json,
+                                                         Feature::duplex,
+                                                         Feature::clustermap_change_notification,
+                                                         Feature::tracing,
+                                                         Feature::alt_request,
+                                                         Feature::mutation_seqno,
+                                                         Feature::get_cluster_config_with_known_version,
+                                                         Feature::dedupe_nmvb_clustermap,
+                                                         Feature::xattr,
+                                                         Feature::vattr,
+                                                         Feature::preserve_ttl,
+                                                         Feature::sync_replication,
+                                                         Feature::subdoc_create_as_deleted,
+                                                         Feature::subdoc_document_macro_support,
+                                                         Feature::subdoc_allows_access_multiple_xattr_keys,
+                                                         Feature::unordered_execution});
 
 /// At most 200 bytes of it, by server rule.
 constexpr std::string_view agent = "chaise/" CHAISE_VERSION

@@ -193,8 +193,8 @@ TEST_CASE("endure: a failover loses what had not been replicated") {
         // 2 nodes are left, and nobody has a replica of it before a rebalance: that may be found first.
         REQUIRE_FALSE(outcome.has_value());
         const errc code = outcome.error().code();
-        CHECK((code == errc::mutation_lost || code == errc::mutation_superseded ||
-               code == errc::durability_impossible));
+        CHECK(
+            (code == errc::mutation_lost || code == errc::mutation_superseded || code == errc::durability_impossible));
         // What was endured is there.
         const auto value = co_await bucket.get(key);
         CHECK(value.value() == "1");
@@ -203,7 +203,8 @@ TEST_CASE("endure: a failover loses what had not been replicated") {
         options.persist_to = 1;
         const auto alone = co_await bucket.endure(key, options).as_expected();
         CHECK(code_of(alone) == (by_token ? errc::mutation_lost : errc::mutation_superseded));
-        const auto survived = co_await bucket.endure(key, {.persist_to = 1, .replicate_to = 0, .token = first.mutation_token()});
+        const auto survived =
+            co_await bucket.endure(key, {.persist_to = 1, .replicate_to = 0, .token = first.mutation_token()});
         CHECK(survived.persisted_on() == 1);
     });
 }
@@ -268,8 +269,8 @@ TEST_CASE("durable writes: each level, and when they cannot be") {
             const auto counted = co_await bucket.counter("n", {.initial = 1, .durability = level});
             CHECK(counted.mutation_token().has_value());
             const MutateSpecs specs(subdoc::upsert("a", "1"));
-            const auto mutated = co_await bucket.mutate_in(
-                "doc", specs, {.durability = level, .store = StoreSemantics::upsert});
+            const auto mutated =
+                co_await bucket.mutate_in("doc", specs, {.durability = level, .store = StoreSemantics::upsert});
             CHECK(mutated.all_ok());
             const auto removed = co_await bucket.remove("key", {.durability = level});
             CHECK(removed.success());
@@ -296,7 +297,8 @@ TEST_CASE("durable writes: each level, and when they cannot be") {
         r.cluster().failover(*placement.active);
         const auto value = co_await bucket.get(key);
         CHECK(value.value() == "safe");
-        const auto impossible = co_await bucket.upsert(key, "3", {.durability = DurabilityLevel::majority}).as_expected();
+        const auto impossible =
+            co_await bucket.upsert(key, "3", {.durability = DurabilityLevel::majority}).as_expected();
         CHECK(code_of(impossible) == errc::durability_impossible);
         CHECK_FALSE(impossible.error().may_have_happened());
         const auto unchanged = co_await bucket.get(key);
@@ -307,9 +309,10 @@ TEST_CASE("durable writes: each level, and when they cannot be") {
 
 TEST_CASE("endure: how long it takes, against the delay of replication", "[timing]") {
     if (skipped_elsewhere("it measures a LocalCluster")) return;
-    std::printf("endure, time beyond the replication delay (3 nodes, 1 replica, replicate_to 1)\n"
-                "%10s %22s %22s %22s\n",
-                "delay", "upsert(replicate_to)", "10,000 keys by token", "10,000 keys by CAS");
+    std::printf(
+        "endure, time beyond the replication delay (3 nodes, 1 replica, replicate_to 1)\n"
+        "%10s %22s %22s %22s\n",
+        "delay", "upsert(replicate_to)", "10,000 keys by token", "10,000 keys by CAS");
     for (const auto delay : {0ms, 5ms, 50ms}) {
         ClusterRun run({.nodes = 3, .replicas = 1, .replication_delay = delay});
         run([&](ClusterRun& r) -> Task<> {
@@ -343,7 +346,8 @@ TEST_CASE("endure: how long it takes, against the delay of replication", "[timin
             }
             std::printf("%7.0f ms %19.2f ms %19.2f ms %19.2f ms\n", ms(delay), ms(single - plain) - ms(delay),
                         ms(many[0]) - ms(delay), ms(many[1]) - ms(delay));
-            // Questions go at 0, 10, 30 and 70 ms: the one after 50 ms has 20 ms of overhead, 40 ms after the one before.
+            // Questions go at 0, 10, 30 and 70 ms: the one after 50 ms has 20 ms of overhead, 40 ms after the one
+            // before.
             CHECK(single - plain - delay < (delay == 50ms ? 40ms : 12ms));
         });
     }

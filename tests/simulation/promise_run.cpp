@@ -189,7 +189,8 @@ private:
         for (std::size_t i = 0; i < most; ++i) {
             co_await Sleep(*iops_, random.exponential(40ms));
             for (std::size_t node = 0; node < shape_.nodes; ++node) {
-                if (random.chance(0.3)) cluster_->set_replication_delay(node, random.below(shape_.nodes), random.exponential(15ms));
+                if (random.chance(0.3))
+                    cluster_->set_replication_delay(node, random.below(shape_.nodes), random.exponential(15ms));
                 if (random.chance(0.3)) cluster_->set_persistence_delay(node, random.exponential(15ms));
                 cluster_->set_config_delay(node, random.chance(0.4) ? random.exponential(10ms) : Duration::zero());
             }
@@ -287,11 +288,12 @@ int main(int argc, char** argv) {
     }
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     const auto n = [](std::uint64_t number) { return static_cast<unsigned long long>(number); };
-    std::printf("%llu seeds in %.1f s: %llu reports of safety, %llu compared with the nodes at that moment, %llu promises "
-                "kept through one of %llu losses of a node, %llu through a restart of all; %llu operations failed, %llu of "
-                "them by mutation_lost; %llu seeds with a broken promise\n",
-                n(seeds), seconds, n(all.reports), n(all.compared), n(all.survived), n(all.losses), n(all.on_disk),
-                n(all.errors), n(all.lost), n(broken));
+    std::printf(
+        "%llu seeds in %.1f s: %llu reports of safety, %llu compared with the nodes at that moment, %llu promises "
+        "kept through one of %llu losses of a node, %llu through a restart of all; %llu operations failed, %llu of "
+        "them by mutation_lost; %llu seeds with a broken promise\n",
+        n(seeds), seconds, n(all.reports), n(all.compared), n(all.survived), n(all.losses), n(all.on_disk),
+        n(all.errors), n(all.lost), n(broken));
     const bool enough = all.compared > seeds && all.survived > seeds && all.on_disk > 0;  // it did look
     return (expect_broken ? broken != 0 : broken == 0 && enough) ? 0 : 1;
 }

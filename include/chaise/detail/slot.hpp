@@ -86,9 +86,9 @@ enum class OperationKind : std::uint8_t {
     ping,
     // The engine's own.
     cluster_config,
-    probe,         ///< is anybody there?
-    replica_read,  ///< of one replica
-    observe_some,  ///< the copies of one node
+    probe,          ///< is anybody there?
+    replica_read,   ///< of one replica
+    observe_some,   ///< the copies of one node
     observe_seqno,  ///< how far one copy of a vbucket is
     pause,          ///< nothing, for a while
     // Of many entries, by the type of their results; the slot's opcode is the kind of its entries.

@@ -34,7 +34,7 @@ struct ScriptMap {
     std::vector<std::string> groups{};         ///< server number → server group
     std::string bucket = "default";
     std::string capabilities{};  ///< of the bucket: "\"durableWrite\"", with commas between them
-    bool dollar_host = false;  ///< the serverList says $HOST, and nodesExt no hostname
+    bool dollar_host = false;    ///< the serverList says $HOST, and nodesExt no hostname
 
     /// vbucket v is held by server v mod n.
     static ScriptMap spread(std::vector<std::string> hosts, int rev = 1, std::size_t vbuckets = 64) {
@@ -76,7 +76,8 @@ struct ScriptMap {
                    R"("services":{"kv":11210,"mgmt":8091}})";
         }
         return R"({"rev":)" + std::to_string(rev) + R"(,"revEpoch":)" + std::to_string(epoch) + R"(,"name":")" +
-               bucket + R"(","uuid":"u","bucketCapabilities":[)" + capabilities + R"(],"nodeLocator":"vbucket","nodes":[)" + nodes + R"(],"nodesExt":[)" + ext +
+               bucket + R"(","uuid":"u","bucketCapabilities":[)" + capabilities +
+               R"(],"nodeLocator":"vbucket","nodes":[)" + nodes + R"(],"nodesExt":[)" + ext +
                R"(],"vBucketServerMap":{"hashAlgorithm":"CRC","numReplicas":)" + std::to_string(replica_count()) +
                R"(,"serverList":[)" + servers + R"(],"vBucketMap":[)" + rows(active, replicas) + "]" +
                (forward.empty() ? "" : R"(,"vBucketMapForward":[)" + rows(forward) + "]") + "}}";
