@@ -48,6 +48,7 @@ void KvConnection::subdocument_lookup(Command& command, const protocol::DecodedS
     ++node_.counters().gets;
     VBucket& vbucket = *command.vbucket;
     const bool tombstones = (request.doc_flags & doc_flag::access_deleted) != 0;
+    if (vbucket.in_doubt(command.key)) return fail(command.origin, Status::sync_write_re_commit_in_progress);
     const DocumentPtr document = vbucket.look_up(command.key, tombstones, command.time);
     if (!document) return fail(command.origin, Status::key_enoent);
     ++node_.counters().get_hits;

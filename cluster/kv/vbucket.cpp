@@ -81,7 +81,15 @@ void VBucket::apply(Document&& document, const KvTime& time) {
     host_.on_change(*this, shared, time);
 }
 
+bool VBucket::in_doubt(std::string_view key) const noexcept {
+    if (writes_.empty()) return false;
+    const SyncWrite* const write = write_of(key);
+    return write != nullptr && write->inherited;
+}
+
 KvOutcome VBucket::get(std::string_view key, const KvTime& time) {
+    // Its writer may have been told that it is durable: what was there before must not be seen any more.
+    if (in_doubt(key)) return {Status::sync_write_re_commit_in_progress};
     const Entry* const entry = find(key, time);
     if (entry == nullptr) return {Status::key_enoent};
     return {.document = entry->document,

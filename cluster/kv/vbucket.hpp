@@ -122,6 +122,8 @@ public:
     /// A document, also of replicas; `tombstones`: or what is left of one. Null: neither.
     [[nodiscard]] DocumentPtr look_up(std::string_view key, bool tombstones, const KvTime& time);
     [[nodiscard]] bool locked(std::string_view key, const KvTime& time) const;
+    /// A durable write was prepared by another node as active, and is not decided again yet: nobody may read it.
+    [[nodiscard]] bool in_doubt(std::string_view key) const noexcept;
     /// Any document of the collection; `draw` chooses.
     [[nodiscard]] DocumentPtr any(std::uint32_t collection, std::uint64_t draw, const KvTime& time) const;
     [[nodiscard]] std::size_t documents(std::uint32_t collection) const;

@@ -65,6 +65,10 @@ public:
         spawn(world_, harm());
         if (!world_.run_until([this] { return busy_ == 0; }, 10min)) complain("it does not end");
         disks();
+        if (!complaints.empty()) {
+            complaints.push_back(std::to_string(shape_.nodes) + " nodes, " + std::to_string(shape_.replicas) +
+                                 " replicas; " + history_);
+        }
         bucket_.reset();
         world_.run_for(1s);
     }
@@ -81,6 +85,8 @@ private:
             std::uint64_t losses = 0;  ///< when its operation began
             int survives = 0;
             bool active_disk = false;
+            bool by_level = false;  ///< the active node may have it as a prepared write, which clients cannot read
+            std::string how{};
         };
         std::vector<Promise> promises;
     };
@@ -88,6 +94,9 @@ private:
     [[nodiscard]] std::uint64_t version_on(std::size_t node, const std::string& key, bool disk = false) const {
         const auto stored = disk ? cluster_->persisted(node, key) : cluster_->stored(node, key);
         return stored ? std::strtoull(stored->value.c_str(), nullptr, 10) : 0;
+    }
+    [[nodiscard]] static std::string time(TimePoint at) {
+        return std::to_string(std::chrono::duration<double, std::milli>(at.time_since_epoch()).count()) + " ms";
     }
     void complain(std::string what) {
         if (complaints.size() < 5) complaints.push_back(std::move(what));
@@ -101,6 +110,7 @@ private:
             co_await Sleep(*iops_, random.exponential(10ms));
             const std::uint64_t version = ++key.version;
             const std::uint64_t losses = losses_;
+            const TimePoint began = world_.now();
             const std::string value = std::to_string(version);
             const auto way = random.below(5);
             StoreOptions options{.timeout = 2s};
@@ -134,12 +144,20 @@ private:
             Key::Promise promise{.version = version, .losses = losses};
             if (options.durability != DurabilityLevel::none) {
                 promise.survives = 1;
+                promise.by_level = true;
                 promise.active_disk = options.durability != DurabilityLevel::majority;
             } else {
                 promise.survives = std::popcount(outcome->replicated_on());
                 promise.active_disk = (outcome->persisted_on() & 1) != 0;
                 if (losses_ == losses) compare(key, version, *outcome, by_cas);
             }
+            promise.how = way == 3   ? "durability level " + std::to_string(static_cast<int>(options.durability))
+                          : way == 4 ? "endure by CAS"
+                                     : "persist_to " + std::to_string(options.persist_to.count()) + ", replicate_to " +
+                                           std::to_string(options.replicate_to.count());
+            promise.how += ", persisted on " + std::to_string(outcome->persisted_on()) + ", replicated on " +
+                           std::to_string(outcome->replicated_on()) + ", from " + time(began) + " to " +
+                           time(world_.now());
             key.promises.push_back(promise);
             check(key, "at the report");
         }
@@ -171,15 +189,29 @@ private:
     void check(const Key& key, const char* when) {
         const KeyPlacement where = cluster_->placement(key.name);
         if (!where.active || !cluster_->alive(*where.active)) return;
-        const std::uint64_t there = version_on(*where.active, key.name);
+        check(key, when, version_on(*where.active, key.name), false);
+    }
+    /// Of durable writes: as a client reads it. It may hear that the write is being decided again.
+    Task<> read(const Key& key) {
+        const std::uint64_t losses = losses_;
+        const auto value = co_await bucket_->get(key.name, {.timeout = 300ms}).as_expected();
+        if (losses_ != losses) co_return;
+        if (value) {
+            check(key, "read after a failover", std::strtoull(value->owned().c_str(), nullptr, 10), true);
+        } else if (value.error() == errc::document_not_found) {
+            check(key, "read after a failover", 0, true);
+        }
+    }
+    void check(const Key& key, const char* when, std::uint64_t there, bool by_level) {
         for (const Key::Promise& promise : key.promises) {
+            if (promise.by_level != by_level) continue;
             if (losses_ - promise.losses > static_cast<std::uint64_t>(promise.survives)) continue;
             if (losses_ != promise.losses) ++tally.survived;
             if (there >= promise.version) continue;
-            complain(key.name + ": version " + std::to_string(promise.version) + " was safe against the loss of " +
+            complain(time(world_.now()) + " " + key.name + ": version " + std::to_string(promise.version) + " (" +
+                     promise.how + ") was safe against the loss of " +
                      std::to_string(promise.survives) + "; after " + std::to_string(losses_ - promise.losses) +
-                     " of them, " + when + ", node" + std::to_string(*where.active + 1) + " has version " +
-                     std::to_string(there));
+                     " of them, " + when + ", there is version " + std::to_string(there));
         }
     }
 
@@ -204,9 +236,12 @@ private:
                 cluster_->kill_node(node);
                 co_await Sleep(*iops_, random.exponential(5ms));
             }
+            history_ += time(world_.now()) + " failover of node" + std::to_string(node + 1) +
+                        (dead ? ", dead; " : ", living; ");
             cluster_->failover(node);
             co_await Sleep(*iops_, 60ms);  // all nodes believe it
             for (const Key& key : keys_) check(key, "after a failover");
+            for (const Key& key : keys_) co_await read(key);
         }
         --busy_;
     }
@@ -244,6 +279,7 @@ private:
     std::unique_ptr<IOPS> iops_;
     std::vector<Key> keys_;
     std::uint64_t losses_ = 0;
+    std::string history_;
     int busy_ = 0;
 };
 
