@@ -209,9 +209,9 @@ private:
             if (losses_ != promise.losses) ++tally.survived;
             if (there >= promise.version) continue;
             complain(time(world_.now()) + " " + key.name + ": version " + std::to_string(promise.version) + " (" +
-                     promise.how + ") was safe against the loss of " +
-                     std::to_string(promise.survives) + "; after " + std::to_string(losses_ - promise.losses) +
-                     " of them, " + when + ", there is version " + std::to_string(there));
+                     promise.how + ") was safe against the loss of " + std::to_string(promise.survives) + "; after " +
+                     std::to_string(losses_ - promise.losses) + " of them, " + when + ", there is version " +
+                     std::to_string(there));
         }
     }
 

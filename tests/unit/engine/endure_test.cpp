@@ -687,7 +687,7 @@ TEST_CASE("durable writes: level and timeout go with the mutation", "[endure]") 
                 ->framing;
         };
         CHECK(sent("a") == framing(1, 9000));
-        CHECK(sent("b") == "\x50" + framing(3, 900));
+        CHECK(sent("b") == framing(3, 900) + "\x50");
         CHECK(sent("c") == framing(2, 65'534));
         CHECK(sent("d") == framing(1, 1));
         for (const char* key : {"e", "f", "g"}) CHECK(sent(key) == framing(1, 1800));
