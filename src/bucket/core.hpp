@@ -11,6 +11,7 @@
 #include "session/session.hpp"
 #include "topology/router.hpp"
 
+#include <chaise/http.hpp>
 #include <chaise/iops.hpp>
 #include <chaise/options.hpp>
 #include <chaise/pressure.hpp>
@@ -62,6 +63,8 @@ public:
     [[nodiscard]] std::size_t operations() const noexcept { return pool_.in_use(); }
     [[nodiscard]] const Settings& settings() const noexcept { return settings_; }
     [[nodiscard]] IOPS& iops() noexcept { return *iops_; }
+    /// Made when first asked for; null: the loop has none.
+    [[nodiscard]] HttpClient* http();
     void set_unobserved_handler(std::function<void(const Error&)> handler) { on_unobserved_ = std::move(handler); }
 
     // ---- starting operations ------------------------------------------------------------------------------------
@@ -306,6 +309,7 @@ private:
 
     std::unique_ptr<IOPS> iops_;
     std::uint32_t durable_by_default_ = 0;
+    std::unique_ptr<HttpClient> http_;
     Settings settings_;
     SlotPool pool_;
     ByteBudget byte_budget_;

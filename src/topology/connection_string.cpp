@@ -24,12 +24,12 @@ constexpr auto known_options = std::to_array<std::string_view>(
      "max_queue_bytes", "network", "ordered", "retry", "compression", "compression_min_ratio", "compression_min_size",
      "auto_eject", "dead_timeout", "distribution", "server_failure_limit", "weights", "preferred_server_group",
      "drain_timeout", "idle_interval", "max_bucket_bytes", "max_bucket_operations", "silence_timeout", "tcp_keepalive",
-     "tcp_user_timeout",
+     "tcp_user_timeout", "bootstrap_on", "config_poll_interval", "dns_nameserver", "dnssrv",
      // chaise's and today's clients', to come
-     "dns_nameserver", "query_timeout",
+     "query_timeout",
      // the seed's (seed-semantics.md B.1): who comes from there hears that it is not the name that is wrong
-     "bootstrap_on", "certpath", "client_string", "config_cache", "config_cache_ro", "config_node_timeout",
-     "config_poll_interval", "config_total_timeout", "console_log_level", "detailed_errcodes", "dnssrv",
+     "certpath", "client_string", "config_cache", "config_cache_ro", "config_node_timeout",
+     "config_total_timeout", "console_log_level", "detailed_errcodes",
      "dur_mutation_tokens", "durability_interval", "durability_timeout", "enable_errmap", "enable_tracing",
      "error_thresh_count", "error_thresh_delay", "fetch_mutation_tokens", "http_pool_timeout", "http_poolsize",
      "http_timeout", "ipv6", "keypath", "log_redaction", "n1ql_grace_period", "n1ql_timeout", "randomize_nodes",
@@ -111,7 +111,14 @@ private:
     HostSpec parse_host(std::string_view item) {
         if (item.find('@') != std::string_view::npos) malformed("credentials belong in BucketOptions");
         HostSpec host;
-        std::string_view port;
+        std::string_view port, protocol;
+        if (const std::size_t equals = item.rfind('='); equals != std::string_view::npos) {
+            protocol = item.substr(equals + 1);
+            item = item.substr(0, equals);
+            if (protocol != "http" && protocol != "mcd") {
+                malformed(fmt::format("unknown protocol \"{}\" (mcd and http are known)", protocol));
+            }
+        }
         if (item.starts_with('[')) {
             const std::size_t close = item.find(']');
             if (close == std::string_view::npos) malformed("\"[\" without \"]\"");
@@ -128,7 +135,8 @@ private:
         if (host.host.find_first_of(" \t\r\n") != std::string::npos) {
             malformed(fmt::format("host \"{}\" has a character that no host has", host.host));
         }
-        if (!port.empty()) host.port = parse_port(port.substr(1));
+        if (!protocol.empty() && port.empty()) malformed(fmt::format("\"={}\" without a port", protocol));
+        if (!port.empty()) (protocol == "http" ? host.management_port : host.port) = parse_port(port.substr(1));
         return host;
     }
 
