@@ -51,7 +51,8 @@ struct BucketOptions {
     Duration connect_timeout = std::chrono::seconds(10);
     /// Operations in flight on one key complete in the order of issue, on Couchbase too: unordered execution is not
     /// asked for, so that a slow operation (a disk read) holds up those behind it on its connection. memcached is
-    /// always so.
+    /// always so. What is tried again (retry.hpp), or goes to another node because its vbucket moved, is overtaken all
+    /// the same; `retry=fail_fast` has none of the former.
     bool ordered = false;
     /// Which addresses of the nodes to use: "default" (those that the cluster itself uses), the name of another network
     /// ("external"), or "auto": the one that the address in the connection string belongs to (protocol.md 7.6).
@@ -79,8 +80,8 @@ struct BucketOptions {
     /// Allow `flush`, which deletes everything on the server.
     bool enable_flush = false;
     /// Couchbase only. upsert, insert and replace compress values of `compression_min_size` bytes or more (32 to 20
-    /// MiB) if that leaves no more than `compression_min_ratio` of them (over 0, at most 1). What waits for a
-    /// connection, or was sent to a node that is gone, goes uncompressed. Compressing allocates memory (libsnappy's).
+    /// MiB) if that leaves no more than `compression_min_ratio` of them (over 0, at most 1). What was called
+    /// before a connection was ready, and what moves to a node that cannot inflate, goes uncompressed. Compressing allocates memory (libsnappy's).
     Compression compression = Compression::on;
     std::size_t compression_min_size = 32;
     double compression_min_ratio = 0.83;

@@ -17,7 +17,7 @@ namespace chaise {
 /// for, and NOT_MY_VBUCKET follows the cluster map, until the operation's timeout.)
 enum class RetryReason : std::uint8_t {
     locked,                     ///< LOCKED: another holds the document's lock (of unlock it is an error)
-    temporary_failure,          ///< ETMPFAIL, EBUSY, ENOMEM of a Couchbase server
+    temporary_failure,          ///< ETMPFAIL, EBUSY, ENOMEM of a Couchbase node
     sync_write_in_progress,     ///< another durable write to the document is under way
     sync_write_re_commit,       ///< a durable write to it is being committed anew
     error_map,                  ///< a status that only the node's error map knows, and calls transient

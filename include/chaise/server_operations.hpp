@@ -60,7 +60,8 @@ public:
 
     /// What the nodes that have a copy of the document count about it (seed: `stats(key, keystats=True)`):
     /// key_vb_state, key_cas, key_flags, …; of those that have it, as far as they answer within the timeout. Errors:
-    /// document_not_found (no copy has it), unsupported_operation on plain memcached.
+    /// document_not_found (no copy has it), invalid_argument (a key with white space: the command is text),
+    /// unsupported_operation on plain memcached.
     template <class... Extra>
     auto key_stats(std::string_view key, StatsOptions options = {}, Extra&&... extra) {
         return face_.wrap(handle_.key_stats(key, options), std::forward<Extra>(extra)...);

@@ -461,14 +461,16 @@ void Core::connecting_done() {
 }
 
 void Core::start_all_parts() {
-    std::vector<Slot*> due = std::exchange(connecting_, {});
-    for (Slot* slot : due) {  // several memcached hosts are asked though connect() still waits for one of them
-        if (slot->kind == OperationKind::connect) connecting_.push_back(slot);
-    }
-    std::erase_if(due, [](Slot* slot) { return slot->kind == OperationKind::connect; });
-    for (Slot* slot : due) {
+    // Several memcached hosts are asked though connect() still waits for one of them.
+    const auto due = std::stable_partition(connecting_.begin(), connecting_.end(),
+                                           [](const Slot* slot) { return slot->kind == OperationKind::connect; });
+    starting_wholes_.assign(std::make_reverse_iterator(connecting_.end()), std::make_reverse_iterator(due));
+    connecting_.erase(due, connecting_.end());
+    while (!starting_wholes_.empty()) {  // a consumer may withdraw any that is still in it
+        Slot& slot = *starting_wholes_.back();
+        starting_wholes_.pop_back();
         try {
-            start_parts(*slot);
+            start_parts(slot);
         } catch (...) {
             caught(std::current_exception());
         }
@@ -564,6 +566,7 @@ void Core::withdraw(Slot& slot) noexcept {
         if (slot.kind == OperationKind::place) return leave_places(slot);  // (if it was among them)
         if (slot.kind == OperationKind::close) std::erase(closing_, &slot);
         std::erase(connecting_, &slot);
+        std::erase(starting_wholes_, &slot);
         if ((slot.owners & owned_by_parts) != 0) give_up_parts(slot);
     }
 }
@@ -640,6 +643,7 @@ void Core::on_loop_destroyed() noexcept {
     places_ = 0;
     attending_ = draining_ = false;
     pausing_.clear();
+    starting_wholes_.clear();
     queue_head_ = queue_tail_ = nullptr;
     // First, so that no consumer that is destroyed gives up parts which are gone already.
     pool_.for_each_in_use([](Slot& slot) {

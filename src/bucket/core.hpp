@@ -329,6 +329,7 @@ private:
     Slot* places_tail_ = nullptr;
     std::size_t places_ = 0;
     std::vector<Slot*> pausing_;     ///< each with its place, plus 1, as its sequence
+    std::vector<Slot*> starting_wholes_;  ///< wholes that start in this turn, the first one last
     std::unique_ptr<TimerEvent> turn_;
     std::unique_ptr<TimerEvent> deadline_timer_;
     std::unique_ptr<TimerEvent> retry_timer_;

@@ -219,6 +219,7 @@ Error Core::make_error_of_whole(const Slot& whole, errc code, std::string messag
         context.server_text = part.server_text;
         context.opaque = part.opaque;
         context.retries = part.retries;
+        context.server_duration = part.server_duration;
     }
     return Error(code, std::move(context));
 }

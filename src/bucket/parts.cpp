@@ -123,6 +123,9 @@ void Core::cancel_whole(Slot& whole) {
 
 void Core::submit_when_open(Slot& whole, std::unique_ptr<Parts> parts, std::optional<Duration> timeout) {
     if (refused(whole, parts->about())) return;
+    if (connecting_.size() >= settings_.max_queue_operations) {
+        return reject(whole, errc::queue_full, parts->about(), "too many operations wait for the cluster");
+    }
     adopt(whole, std::move(parts));
     add_deadline(whole, timeout);
     connecting_.push_back(&whole);

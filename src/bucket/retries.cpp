@@ -32,8 +32,8 @@ bool Core::try_later(Slot& slot, protocol::Status status) {
         return false;  // without a key, it was asked of this node
     const Session& session = static_cast<Session&>(*slot.line);
     const protocol::ErrorMap::Entry* const entry = session.describe(status);
-    // A plain memcached that has no memory will have none in a moment.
-    if (status == protocol::Status::enomem && settings_.connection.scheme == Scheme::memcached) return false;
+    // A plain memcached that has no memory will have none in a moment, and it promises the order of operations.
+    if (settings_.connection.scheme == Scheme::memcached) return false;
     const auto reason = retry_reason(slot.kind, status, entry);
     if (!reason) return false;
     std::optional<Duration> suggested;
@@ -53,6 +53,7 @@ bool Core::try_later(Slot& slot, protocol::Status status) {
         return false;
     }
     if (!slot.line->pipeline().move(slot, resting_.pipeline())) return false;
+    free_accumulator(slot);  // frames of an answer that was not the last word
     slot.line = &resting_;
     CHAISE_PROBE(tried_later);
     slot.tried_again = true;

@@ -100,17 +100,24 @@ public:
     void done(std::size_t, OperationKind, void* result, Error* error) override {
         if (result) {
             found_ = std::move(*static_cast<RandomKeyResult*>(result));
-        } else if (*error == errc::document_not_found || *error == errc::request_canceled) {
-            ask_next();  // it has none, or has left the cluster
+        } else if (*error == errc::document_not_found) {
+            ask_next();
+        } else if (*error == errc::request_canceled) {  // it has left the cluster, and its documents are elsewhere
+            gone_ = std::move(*error);
+            ask_next();
         } else {
             error_ = std::move(*error);
         }
     }
     void finish(Core& core, Slot& whole) override {
         if (found_) return core.deliver(whole, *found_);
-        Error error = error_ ? *error_
-                             : core.make_error_of_whole(whole, errc::document_not_found,
-                                                        "no node has a document: the bucket is empty", {});
+        Error error =
+            error_ ? *error_
+            : gone_ || nodes_.empty()
+                ? core.make_error_of_whole(whole, errc::request_canceled,
+                                           "nodes left the cluster before they were asked", {}, gone_.value_or(Error()))
+                : core.make_error_of_whole(whole, errc::document_not_found,
+                                           "no node has a document: the bucket is empty", {});
         core.deliver_error(whole, error);
     }
 
@@ -120,7 +127,10 @@ private:
         const std::vector<Line*> known = core_->router().nodes(true);
         while (asked_ < nodes_.size()) {
             Line* const node = nodes_[asked_++];
-            if (std::find(known.begin(), known.end(), node) == known.end()) continue;  // it has left the cluster
+            if (std::find(known.begin(), known.end(), node) == known.end()) {  // it has left the cluster
+                if (!gone_) gone_.emplace();
+                continue;
+            }
             Slot& part = core_->add_part(*whole_, OperationKind::random_key, protocol::Opcode::get_random_key);
             part.idempotent = true;
             part.copy = this_node;
@@ -135,6 +145,7 @@ private:
     std::vector<Line*> nodes_;
     std::size_t asked_ = 0;
     std::optional<RandomKeyResult> found_;
+    std::optional<Error> gone_;  ///< of a node that left unasked; empty if nobody said so
     std::optional<Error> error_;
 };
 

@@ -33,7 +33,11 @@ private:
 template <class Slots>
 Slot& start_key_stats(Core& core, const Slots& slots, std::string_view key, const StatsOptions& options) {
     Slot& slot = slots.acquire(OperationKind::key_stats, protocol::Opcode::stat);
-    if (check_couchbase(core, slot, key, "statistics of keys") && check_key(core, slot, key)) {
+    if (!check_couchbase(core, slot, key, "statistics of keys") || !check_key(core, slot, key)) return slot;
+    if (key.find_first_of(" \t\n\v\f\r") != std::string_view::npos) {
+        // "key KEY VBUCKET" is text: the server would take the rest of the key for the vbucket.
+        core.reject(slot, errc::invalid_argument, key, "statistics of a key with white space cannot be asked for");
+    } else {
         core.submit_when_open(slot, std::make_unique<KeyStats>(key), options.timeout);
     }
     return slot;

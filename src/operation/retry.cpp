@@ -45,6 +45,8 @@ std::optional<RetryReason> retry_reason(OperationKind kind, Status status, const
             // To whom unlocks it says that he is not the holder.
             return kind == OperationKind::unlock ? std::nullopt : std::optional(RetryReason::locked);
         case Status::etmpfail:
+            // So older servers answer to who unlocks what is not locked.
+            return kind == OperationKind::unlock ? std::nullopt : std::optional(RetryReason::temporary_failure);
         case Status::ebusy:
         case Status::enomem:
             return RetryReason::temporary_failure;

@@ -423,6 +423,7 @@ void Router::not_mine(Slot& slot, const protocol::Frame& frame) {
     if (news) CHAISE_PROBE(not_mine_with_news);
     if (!news) CHAISE_PROBE(not_mine_without_news);
     Core::count_retry(slot);
+    core_.free_accumulator(slot);  // frames of an answer that was not the last word
     const Route next = route_of(slot);
     Session* const heir = node(tracker_.current()->forward_server(next.vbucket, slot.copy));
     // The heir has been asked already, after the owner: not to and fro between them without a pause.

@@ -503,6 +503,51 @@ TEST_CASE("get_replica: cancelled, dropped, closed, destroyed, at every step", "
     }
 }
 
+TEST_CASE("get_replica: a callback ends others that start in the same turn", "[replica]") {
+    for (const bool cancel : {true, false}) {
+        CAPTURE(cancel);
+        Copies f;
+        f.fill();
+        f.connected();
+        Outcome outcome;
+        // Refused in its start, so that the callback runs between the starts.
+        auto first = f.bucket->get_replica(f.key, {.index = 9});
+        auto second = std::make_optional(f.bucket->get_replica(f.key));
+        auto third = std::make_optional(f.bucket->ping());
+        if (cancel) {
+            second->set_callbacks([&](auto) { ++outcome.calls; },
+                                  [&](const Error& error) {
+                                      ++outcome.calls;
+                                      outcome.error = error;
+                                  });
+        }
+        unsigned refused = 0;
+        first.set_callbacks([](auto) { FAIL("there is no such replica"); },
+                            [&](const Error&) {
+                                ++refused;
+                                if (cancel) second->cancel();
+                                if (!cancel) second.reset();
+                                third.reset();
+                            });
+        f.loop.run();
+        CHECK(refused == 1);
+        if (cancel) CHECK(outcome.failed(errc::cancelled));
+        CHECK(f.replica_reads("n2") + f.replica_reads("n3") == 0);
+    }
+}
+
+TEST_CASE("get_replica: no more wait for the cluster than a queue may hold", "[replica]") {
+    Copies f(ScriptMap::replicated({"n1", "n2", "n3"}, 2), {.max_queue_operations = 10});
+    unsigned full = 0;
+    std::vector<AsyncResult<ReplicaResult>> waiting;
+    for (int i = 0; i < 12; ++i) {
+        waiting.push_back(f.bucket->get_replica(f.key));
+        waiting.back().set_callbacks([](auto) {}, [&](const Error& error) { full += error == errc::queue_full; });
+    }
+    f.loop.run();
+    CHECK(full == 2);
+}
+
 TEST_CASE("get_replica_multi: each entry from its copies", "[replica]") {
     Copies f;
     f.connected();

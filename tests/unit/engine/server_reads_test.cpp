@@ -303,6 +303,15 @@ TEST_CASE("get_meta", "[meta]") {
     f.check_clean();
 }
 
+TEST_CASE("key_stats: a key with white space is refused, for the command is text", "[stats]") {
+    Servers f;
+    Got stats(f.bucket->key_stats("foo 5"));
+    f.loop.run();
+    CHECK(stats.calls == 1);
+    CHECK(stats.error == errc::invalid_argument);
+    CHECK(stats.error.context().key == "foo 5");
+}
+
 TEST_CASE("key_stats: of the nodes that have a copy", "[stats]") {
     Servers f;
     f.connected();
