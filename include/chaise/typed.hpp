@@ -331,7 +331,11 @@ public:
     }
     template <class... Extra>
     auto insert(std::string_view key, const T& value, InsertOptions options = {}, Extra&&... extra) {
-        const StoreOptions as_store{.expiry = options.expiry, .timeout = options.timeout};
+        const StoreOptions as_store{.expiry = options.expiry,
+                                    .persist_to = options.persist_to,
+                                    .replicate_to = options.replicate_to,
+                                    .durability = options.durability,
+                                    .timeout = options.timeout};
         return store(detail::OperationKind::insert, key, value, as_store, std::forward<Extra>(extra)...);
     }
     template <detail::FaceArgument<InsertOptions> Extra>
