@@ -13,7 +13,7 @@
 #include "cluster/kv/node.hpp"
 #include "cluster/net/conversation_server.hpp"
 #include "cluster/query/query_http.hpp"
-#include "cluster/services/control_http.hpp"
+#include "cluster/services/service_control.hpp"
 #include "cluster/services/scripted_http.hpp"
 #include "cluster/services/service_faults.hpp"
 #include "cluster/views/views_http.hpp"
@@ -68,7 +68,7 @@ private:
     std::unique_ptr<KvNode> node_;
     std::optional<NodeViews> views_;
     std::optional<ClusterHttp> http_handler_;
-    std::optional<ControlHttp> control_handler_;
+    std::optional<ServiceControl> control_handler_;
     std::optional<ViewsHttp> views_handler_;
     std::optional<QueryHttp> query_handler_;
     std::optional<ScriptedHttp> search_handler_;

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "cluster/query/query_http.hpp"
-#include "cluster/services/control_http.hpp"
+#include "cluster/services/service_control.hpp"
 #include "cluster/services/scripted_http.hpp"
 #include "cluster/services/service_faults.hpp"
 #include "views_fixture.hpp"
@@ -253,7 +253,7 @@ TEST_CASE("query: scripted answers") {
 TEST_CASE("control: faults and scripts from outside") {
     QueryFixture f;
     auto faults = std::make_shared<HttpFaults>();
-    ControlHttp control(f.http, *f.state, faults, f.scripts);
+    ServiceControl control(f.http, *f.state, faults, f.scripts);
     const auto post = [&](const std::string& path, const std::string& body,
                           const std::string& who = "Administrator:password") {
         return answered(control, http_request("POST", path, body, who)).status;

@@ -1,4 +1,4 @@
-#include "cluster/services/control_http.hpp"
+#include "cluster/services/service_control.hpp"
 
 #include <array>
 #include <chrono>
@@ -29,7 +29,7 @@ bool read_number(const Json& json, std::string_view name, T& value) {
 
 }  // namespace
 
-HttpResponse ControlHttp::answer(const HttpRequest& request) {
+HttpResponse ServiceControl::answer(const HttpRequest& request) {
     const std::vector<std::string> path = request.path();
     if (path.size() != 2 || path[0] != "_chaise") return inner_.answer(request);
     const auto respond = [](int status, std::string text) {
@@ -52,7 +52,7 @@ HttpResponse ControlHttp::answer(const HttpRequest& request) {
     return respond(problem.empty() ? 200 : 400, problem);
 }
 
-std::string ControlHttp::add_fault(const Json& json) {
+std::string ServiceControl::add_fault(const Json& json) {
     const auto service = service_of(json);
     if (!service) return "service: views, query, search or analytics";
     HttpFault fault{.service = *service, .body = std::string(json["body"].string())};
@@ -74,7 +74,7 @@ std::string ControlHttp::add_fault(const Json& json) {
     return {};
 }
 
-std::string ControlHttp::add_script(const Json& json) {
+std::string ServiceControl::add_script(const Json& json) {
     const auto service = service_of(json);
     if (!service || *service == HttpService::views) return "service: query, search or analytics";
     if (!json["request"].is(Json::Kind::string) || !json["body"].is(Json::Kind::string))

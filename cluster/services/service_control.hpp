@@ -18,9 +18,9 @@ namespace chaise::testing {
 ///                             "delay_ms":0,"piece_delay_ms":0,"piece":0,"cut":100}`, all but the service optional
 /// - `DELETE /_chaise/faults`
 /// - `POST /_chaise/scripts`   `{"service":"query|search|analytics","request":"…","body":"…","status":200}`
-class ControlHttp final : public HttpHandler {
+class ServiceControl final : public HttpHandler {
 public:
-    ControlHttp(HttpHandler& inner, const ClusterState& cluster, std::shared_ptr<HttpFaults> faults,
+    ServiceControl(HttpHandler& inner, const ClusterState& cluster, std::shared_ptr<HttpFaults> faults,
                 std::shared_ptr<ScriptedAnswers> scripts)
         : inner_(inner), cluster_(cluster), faults_(std::move(faults)), scripts_(std::move(scripts)) {}
 
