@@ -405,8 +405,7 @@ bool LocalCluster::flush_bucket(std::string_view name) {
     return impl_->ask([&] { return impl_->state().flush_bucket(name); });
 }
 
-// ---- views, queries, search, analytics
-// ---------------------------------------------------------------------------------
+// ---- views, queries, search, analytics --------------------------------------------------------------------------------
 
 static_assert(static_cast<int>(LocalService::analytics) == static_cast<int>(HttpService::analytics));
 
@@ -447,6 +446,25 @@ void LocalCluster::clear_service_faults() {
 
 void LocalCluster::forget_prepared_statements() {
     impl_->call([&] { impl_->places().query->prepared.clear(); });
+}
+
+// ---- scopes and collections --------------------------------------------------------------------------------------------
+
+std::uint64_t LocalCluster::create_scope(std::string_view scope, std::string_view bucket) {
+    return impl_->ask([&] { return impl_->state().create_scope(impl_->bucket_name(bucket), scope); });
+}
+std::uint64_t LocalCluster::drop_scope(std::string_view scope, std::string_view bucket) {
+    return impl_->ask([&] { return impl_->state().drop_scope(impl_->bucket_name(bucket), scope); });
+}
+std::uint64_t LocalCluster::create_collection(std::string_view scope, std::string_view collection,
+                                              std::string_view bucket, std::chrono::seconds max_expiry) {
+    return impl_->ask([&] {
+        return impl_->state().create_collection(impl_->bucket_name(bucket), scope, collection, max_expiry.count());
+    });
+}
+std::uint64_t LocalCluster::drop_collection(std::string_view scope, std::string_view collection,
+                                            std::string_view bucket) {
+    return impl_->ask([&] { return impl_->state().drop_collection(impl_->bucket_name(bucket), scope, collection); });
 }
 
 // ---- what the nodes have --------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "cluster/http/collections_http.hpp"
 #include "cluster/views/views_http.hpp"
 #include "protocol/json_text.hpp"
 
@@ -109,6 +110,11 @@ HttpResponse ClusterHttp::answer(const HttpRequest& request) {
         return refusal;
     }
     if (path.size() == 6 && path[2] == "buckets" && path[4] == "controller") return bucket(request, *user, path);
+    if (path.size() >= 5 && path[1] == "default" && path[2] == "buckets" && path[4] == "scopes") {
+        if (!node_.bucket_config(path[3])) return not_found();
+        if (!may_use(*user, path[3])) return problem(403, "Forbidden");
+        return answer_scopes(node_, *user, request, path);
+    }
     if (!reads) {
         HttpResponse refusal = problem(405, "");
         refusal.headers.push_back({"Allow", "GET, HEAD"});

@@ -18,6 +18,7 @@ namespace chaise::testing {
 /// - `GET /pools/default/buckets[/BUCKET]`              with what older clients look for; `bucketsStreaming/BUCKET`
 /// - `GET /pools/default/buckets/BUCKET/ddocs`          the design documents
 /// - `POST /pools/default/buckets/BUCKET/controller/doFlush`
+/// - `/pools/default/buckets/BUCKET/scopes` and below   collections_http.hpp
 ///
 /// A stream sends the document at once and again when the node believes a new one, each followed by four newlines, and
 /// ends with its bucket. Wrong or missing credentials: 401; a bucket that the user may not use: 403; none: 404.

@@ -6,6 +6,7 @@
 
 #include "protocol/json_text.hpp"
 #include "protocol/ketama.hpp"
+#include "protocol/leb128.hpp"
 
 namespace chaise::testing {
 
@@ -275,6 +276,16 @@ std::ptrdiff_t server_on_ring(const BucketConfig& config, std::string_view key) 
     }
     const std::size_t owner = protocol::Ring(protocol::RingScheme::couchbase, hosts).owner(key);
     return owner == protocol::Ring::nobody ? no_node : static_cast<std::ptrdiff_t>(ids[owner]);
+}
+
+bool was_dropped(const BucketConfig& config, std::string_view key) noexcept {
+    const auto prefix = protocol::load_leb128(key);
+    if (!prefix || prefix->value >= config.next_collection_id) return false;
+    const auto& scopes = config.manifest.scopes;
+    return std::none_of(scopes.begin(), scopes.end(), [&](const auto& scope) {
+        return std::any_of(scope.collections.begin(), scope.collections.end(),
+                           [&](const auto& collection) { return collection.uid == prefix->value; });
+    });
 }
 
 protocol::CollectionsManifest default_manifest() {

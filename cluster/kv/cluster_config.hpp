@@ -69,6 +69,7 @@ struct BucketConfig {
     std::vector<VbucketRow> map;        ///< of node ids, not of positions in `servers`
     std::vector<VbucketRow> forward{};  ///< while rebalancing: the map after the move
     protocol::CollectionsManifest manifest;
+    std::uint32_t next_collection_id = 8;  ///< and of scopes: what is below is reserved, what was given stays so
 
     [[nodiscard]] const VbucketRow& row(std::uint16_t vbucket) const { return map.at(vbucket); }
 };
@@ -96,6 +97,11 @@ struct BucketConfig {
 
 /// The server of a memcached bucket that keeps the key; no_node: it has none.
 [[nodiscard]] std::ptrdiff_t server_on_ring(const BucketConfig& config, std::string_view key);
+
+/// Whether the collection of a key (as nodes keep it, with the prefix) existed and is not in the manifest any more.
+/// What is newer than the configuration was not dropped: a replica may get documents before it hears of their
+/// collection.
+[[nodiscard]] bool was_dropped(const BucketConfig& config, std::string_view key) noexcept;
 
 /// "_default" alone, uid 0.
 [[nodiscard]] protocol::CollectionsManifest default_manifest();

@@ -246,6 +246,11 @@ bool ClusterState::flush_bucket(std::string_view name) {
 void ClusterState::set_manifest(std::string_view bucket, protocol::CollectionsManifest manifest) {
     BucketConfig config = edit(bucket);
     config.manifest = std::move(manifest);
+    for (const auto& scope : config.manifest.scopes) {
+        config.next_collection_id = std::max(config.next_collection_id, scope.uid + 1);
+        for (const auto& collection : scope.collections)
+            config.next_collection_id = std::max(config.next_collection_id, collection.uid + 1);
+    }
     publish_bucket(std::move(config));
 }
 

@@ -121,6 +121,15 @@ public:
     [[nodiscard]] std::vector<std::string> buckets() const;
     /// All documents of it are gone everywhere, as doFlush does it. False: there is none.
     bool flush_bucket(std::string_view name);
+    /// Each is a new manifest whose uid is one more and is returned; nodes believe it as they do a map. Ids are never
+    /// given again. std::invalid_argument: the name is taken or makes none, or _default is to be dropped, or it is a
+    /// memcached bucket; std::out_of_range: there is no such bucket, scope or collection.
+    std::uint64_t create_scope(std::string_view bucket, std::string_view name);
+    std::uint64_t drop_scope(std::string_view bucket, std::string_view name);
+    /// `max_ttl` in seconds; 0: the bucket's; -1: documents need not expire.
+    std::uint64_t create_collection(std::string_view bucket, std::string_view scope, std::string_view name,
+                                    std::int64_t max_ttl = 0);
+    std::uint64_t drop_collection(std::string_view bucket, std::string_view scope, std::string_view name);
     /// The default collection must be in it. The uid is the caller's to raise.
     void set_manifest(std::string_view bucket, protocol::CollectionsManifest manifest);
     /// Rows as the caller wants them (a rebalance, or a test); states on the nodes follow when they believe it.
@@ -175,6 +184,8 @@ private:
     void publish_bucket(BucketConfig config);
     [[nodiscard]] NodeId successor(const BucketConfig& config, std::uint16_t vbucket, const VbucketRow& left) const;
     [[nodiscard]] BucketConfig edit(std::string_view bucket) const;
+    [[nodiscard]] BucketConfig edit_manifest(std::string_view bucket) const;
+    std::uint64_t publish_manifest(BucketConfig config);
     void delays_changed();
     [[nodiscard]] std::uint64_t draw() noexcept;
     [[nodiscard]] std::string draw_uuid();

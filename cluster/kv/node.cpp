@@ -104,6 +104,7 @@ void KvNode::believe(const News& news) {
         bucket->json = nullptr;
     }
     arrange(*bucket, time());
+    if (std::exchange(bucket->purged, bucket->config->manifest.uid) != bucket->config->manifest.uid) purge(*bucket);
     tell(news.name);
 }
 
@@ -156,6 +157,15 @@ void KvNode::arrange(Bucket& bucket, const KvTime& time) {
         slot.vbucket->set_state(state, time);
         if (bucket.disk() != nullptr) (*bucket.disk())[i].failover_log = slot.vbucket->failover_log();
     }
+}
+
+void KvNode::purge(Bucket& bucket) {
+    const BucketConfig& config = *bucket.config;
+    for (Slot& slot : bucket.slots)
+        if (slot.vbucket) slot.vbucket->purge(config);
+    if (bucket.disk() == nullptr) return;
+    for (DiskVbucket& vbucket : *bucket.disk())
+        std::erase_if(vbucket.documents, [&](const auto& item) { return was_dropped(config, item.first); });
 }
 
 void KvNode::flush(std::string_view name) {

@@ -135,6 +135,7 @@ private:
     void believe(const News& news);
     void drop(const std::string& name);
     void arrange(Bucket& bucket, const KvTime& time);
+    void purge(Bucket& bucket);  ///< of documents whose collection was dropped
     void tell(const std::string& name);
     void on_change(Bucket& bucket, VBucket& vbucket, const DocumentPtr& document, const KvTime& time);
     void send(Bucket& bucket, std::uint16_t vbucket, const Stream& stream, std::uint64_t seqno,

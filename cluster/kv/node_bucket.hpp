@@ -26,6 +26,7 @@ struct KvNode::Bucket final : VBucketHost, std::enable_shared_from_this<Bucket> 
     std::shared_ptr<const BucketConfig> config;
     mutable std::shared_ptr<const std::string> json{};
     std::vector<Slot> slots;
+    std::uint64_t purged = 0;  ///< the manifest whose dropped collections are gone from memory and disk
     bool gone = false;
 };
 

@@ -145,6 +145,14 @@ std::size_t VBucket::documents(std::uint32_t collection) const {
     }));
 }
 
+void VBucket::purge(const BucketConfig& config) {
+    std::erase_if(entries_, [&](const auto& item) {
+        if (!was_dropped(config, item.first)) return false;
+        if (!item.second.document->deleted) --live_;
+        return true;
+    });
+}
+
 std::uint64_t VBucket::high_seqno(std::uint32_t collection) const {
     const std::string prefix = prefix_of(collection);
     std::uint64_t high = 0;

@@ -127,6 +127,8 @@ public:
     /// Any document of the collection; `draw` chooses.
     [[nodiscard]] DocumentPtr any(std::uint32_t collection, std::uint64_t draw, const KvTime& time) const;
     [[nodiscard]] std::size_t documents(std::uint32_t collection) const;
+    /// Frees what belongs to collections that were dropped: nothing that clients could still name.
+    void purge(const BucketConfig& config);
 
     // ---- writes -----------------------------------------------------------------------------------------------
 

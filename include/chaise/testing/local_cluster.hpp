@@ -24,6 +24,7 @@
 #include <chaise/testing/simulation.hpp>
 #include <chaise/time.hpp>
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -240,6 +241,21 @@ public:
     void clear_service_faults();
     /// As a restart of the query nodes does it: who executes by name hears error 4040.
     void forget_prepared_statements();
+
+    // ---- scopes and collections; an empty bucket means the one of the options -------------------------------------
+
+    /// Each makes a new manifest and returns its uid; the nodes believe it after the config delay. A collection that is
+    /// dropped and made again has another id: what was in it is gone.
+    /// \throws std::invalid_argument when there is one of that name, for a name that Couchbase refuses (1 to 251 of
+    /// A-Z a-z 0-9 _ - %, not beginning with _ or %), for `_default`, and for memcached buckets; std::out_of_range when
+    /// there is no such bucket, scope or collection.
+    std::uint64_t create_scope(std::string_view scope, std::string_view bucket = {});
+    /// With its collections.
+    std::uint64_t drop_scope(std::string_view scope, std::string_view bucket = {});
+    /// `max_expiry`: no document lives longer; zero: no limit.
+    std::uint64_t create_collection(std::string_view scope, std::string_view collection, std::string_view bucket = {},
+                                    std::chrono::seconds max_expiry = {});
+    std::uint64_t drop_collection(std::string_view scope, std::string_view collection, std::string_view bucket = {});
 
     // ---- what the nodes have; an empty bucket means the one of the options ----------------------------------------
 
