@@ -63,7 +63,9 @@ public:
         const auto service = [&](std::uint16_t usual) {
             return Endpoint{http.address, http.port == 0 ? std::uint16_t{0} : usual};
         };
-        places_->places.assign(options_.nodes, {.kv = kv, .http = http, .views = service(8092)});
+        places_->places.assign(
+            options_.nodes,
+            {.kv = kv, .http = http, .services = {service(8092), service(8093), service(8094), service(8095)}});
     }
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
@@ -150,7 +152,8 @@ LocalCluster::LocalCluster(SimWorld& world, const LocalClusterOptions& options)
     for (std::size_t node = 0; node < options.nodes; ++node) {
         const std::string host = options.host_prefix + std::to_string(node + 1);
         NodePlace& place = impl_->places().places[node];
-        place.kv.address = place.http.address = place.views.address = host;
+        place.kv.address = place.http.address = host;
+        for (Endpoint& service : place.services) service.address = host;
     }
     impl_->start(make_sim_hosts(impl_->places_, world, options.host_prefix));
 }
@@ -290,6 +293,50 @@ bool LocalCluster::delete_bucket(std::string_view name) {
 }
 bool LocalCluster::flush_bucket(std::string_view name) {
     return impl_->ask([&] { return impl_->state().flush_bucket(name); });
+}
+
+// ---- views, queries, search, analytics
+// ---------------------------------------------------------------------------------
+
+static_assert(static_cast<int>(LocalService::analytics) == static_cast<int>(HttpService::analytics));
+
+Endpoint LocalCluster::service_endpoint(LocalService service, std::size_t node) const {
+    impl_->check_node(node);
+    return impl_->ask([&] { return impl_->places().places[node].services.at(static_cast<std::size_t>(service)); });
+}
+
+void LocalCluster::script(LocalService service, std::string_view request, std::string_view body, int status) {
+    if (service == LocalService::views) throw std::invalid_argument("LocalCluster: views are not scripted");
+    impl_->call(
+        [&] { impl_->places().scripts->set(static_cast<HttpService>(service), request, {status, std::string(body)}); });
+}
+
+void LocalCluster::script_query(std::string_view statement, std::string_view body, int status) {
+    script(LocalService::query, statement, body, status);
+}
+
+void LocalCluster::add_service_fault(LocalService service, const ServiceFault& fault) {
+    if (fault.times == 0) return;
+    if (fault.node) impl_->check_node(*fault.node);
+    impl_->call([&] {
+        impl_->places().faults->add({.service = static_cast<HttpService>(service),
+                                     .node = fault.node,
+                                     .times = fault.times,
+                                     .status = fault.status,
+                                     .body = std::string(fault.body),
+                                     .delay = fault.delay,
+                                     .piece_delay = fault.piece_delay,
+                                     .piece = fault.piece,
+                                     .cut = fault.cut});
+    });
+}
+
+void LocalCluster::clear_service_faults() {
+    impl_->call([&] { impl_->places().faults->clear(); });
+}
+
+void LocalCluster::forget_prepared_statements() {
+    impl_->call([&] { impl_->places().query->prepared.clear(); });
 }
 
 // ---- what the nodes have --------------------------------------------------------------------------------------------

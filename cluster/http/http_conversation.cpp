@@ -178,7 +178,11 @@ private:
         // HTTP/1.0 knows no chunks: the end of the connection is the end of the answer.
         if (chunked_) out += "Transfer-Encoding: chunked\r\n";
         out += "\r\n";
-        outlet_.send(out);
+        if (!response.head_waits || head_only) {
+            outlet_.send(out);
+        } else {
+            head_ = std::move(out);
+        }
         if (head_only) {
             if (!keep_alive_ || !chunked_) close();
             return;
@@ -236,6 +240,7 @@ private:
     void send(std::string_view part) override {
         if (closed_ || ended_ || part.empty()) return;  // an empty chunk would be the end
         if (outlet_.waiting() > limits_.stream_max) return close();
+        send_head();
         std::string out;
         if (chunked_) {
             append_number(out, part.size(), 16);
@@ -247,18 +252,23 @@ private:
     }
     void end() override {
         if (closed_ || ended_) return;
+        send_head();
         if (chunked_) outlet_.send("0\r\n\r\n");
         if (!chunked_ || !keep_alive_) return close();
         ended_ = true;
         outlet_.resume();  // which comes back to on_room()
     }
     void cut() override { close(); }
+    void send_head() {
+        if (!head_.empty()) outlet_.send(std::exchange(head_, {}));
+    }
 
     HttpHandler& handler_;
     Outlet& outlet_;
     const HttpLimits limits_;
     http_parser parser_;
     HttpRequest request_;
+    std::string head_;  // of a stream that has not begun
     std::exception_ptr failure_;
     std::size_t head_size_ = 0;
     Refusal refusal_ = Refusal::none;

@@ -61,6 +61,8 @@ struct HttpResponse {
     /// When it is set the answer is a stream: what this makes sends its parts, the first ones at once if it likes.
     /// `body` is then ignored.
     std::function<std::unique_ptr<HttpStream>(HttpSink&)> stream{};
+    /// Of a stream: status and headers go with its first part, not at once.
+    bool head_waits = false;
 };
 
 /// "Not Found" of 404; "Unknown" of what is not known here.

@@ -89,7 +89,8 @@ public:
     }
 
     void cluster(const ClusterConfig& config) {
-        member("clusterCapabilitiesVer").raw("[1,0]").member("clusterCapabilities").raw("{}");
+        member("clusterCapabilitiesVer").raw("[1,0]").member("clusterCapabilities");
+        raw(R"({"n1ql":["enhancedPreparedStatements"]})");
         text("clusterUUID", config.uuid).text("clusterName", config.name);
     }
 

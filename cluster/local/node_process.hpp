@@ -3,6 +3,7 @@
 #include <chaise/iops.hpp>
 #include <chaise/transport.hpp>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,6 +12,10 @@
 #include "cluster/http/cluster_http.hpp"
 #include "cluster/kv/node.hpp"
 #include "cluster/net/conversation_server.hpp"
+#include "cluster/query/query_http.hpp"
+#include "cluster/services/control_http.hpp"
+#include "cluster/services/scripted_http.hpp"
+#include "cluster/services/service_faults.hpp"
 #include "cluster/views/views_http.hpp"
 
 namespace chaise::testing {
@@ -21,7 +26,7 @@ class NodeProcess;
 struct NodePlace {
     Endpoint kv;
     Endpoint http;
-    Endpoint views;
+    std::array<Endpoint, 4> services;  ///< in the order of HttpService
     NodeProcess* process = nullptr;    ///< while it runs
     std::uint64_t not_my_vbucket = 0;  ///< counted in former lives
 };
@@ -31,6 +36,9 @@ struct NodePlace {
 struct NodePlaces {
     std::shared_ptr<ClusterState> state;
     std::shared_ptr<ViewCluster> views = std::make_shared<ViewCluster>();
+    std::shared_ptr<QueryCluster> query = std::make_shared<QueryCluster>();
+    std::shared_ptr<ScriptedAnswers> scripts = std::make_shared<ScriptedAnswers>();
+    std::shared_ptr<HttpFaults> faults = std::make_shared<HttpFaults>();
     std::vector<NodePlace> places;
     bool closed = false;  ///< nothing is started any more
 };
@@ -58,7 +66,12 @@ private:
     std::unique_ptr<KvNode> node_;
     std::optional<NodeViews> views_;
     std::optional<ClusterHttp> http_handler_;
+    std::optional<ControlHttp> control_handler_;
     std::optional<ViewsHttp> views_handler_;
+    std::optional<QueryHttp> query_handler_;
+    std::optional<ScriptedHttp> search_handler_;
+    std::optional<ScriptedHttp> analytics_handler_;
+    std::vector<std::unique_ptr<FaultyHttp>> services_;  // in the order of HttpService
     std::unique_ptr<ConversationServer> kv_;
     std::vector<std::unique_ptr<ConversationServer>> http_;  // one for each HTTP service
 };

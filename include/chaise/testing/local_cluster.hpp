@@ -68,6 +68,26 @@ struct LocalClusterOptions {
 /// A delay that never ends: replication or persistence stands still until another delay is set.
 inline constexpr Duration never = Duration::max();
 
+/// The services that answer over HTTP beside the management one.
+enum class LocalService : std::uint8_t {
+    views,      ///< JavaScript views over what the nodes have
+    query,      ///< a subset of SQL++, docs/query-subset.md; anything else by script
+    search,     ///< by script only
+    analytics,  ///< by script only
+};
+
+/// What goes wrong with a service's next answers. Several of it may be combined.
+struct ServiceFault {
+    std::optional<std::size_t> node{};  ///< of this node only; nothing: of any
+    std::uint64_t times = 1;            ///< answers that it happens to
+    int status = 0;                     ///< not 0: this HTTP status and `body` are the answer
+    std::string_view body{};
+    Duration delay{};                    ///< before anything is sent, the status line included
+    Duration piece_delay{};              ///< between the pieces of the body
+    std::size_t piece = 0;               ///< bytes of the body sent at a time; 0: as the service makes them
+    std::optional<std::uint64_t> cut{};  ///< the connection ends behind so many bytes of the body; 0: before the head
+};
+
 /// What one node keeps of a document.
 struct StoredDocument {
     std::string value;  ///< as clients see it
@@ -166,6 +186,20 @@ public:
     bool delete_bucket(std::string_view name);
     /// All its documents are gone. False: there is no such bucket.
     bool flush_bucket(std::string_view name);
+
+    // ---- views, queries, search, analytics: over HTTP, at ports that the map tells ----------------------------------
+
+    [[nodiscard]] Endpoint service_endpoint(LocalService service, std::size_t node) const;
+    /// What is answered to a request from now on, by every node: of query and analytics to that statement, of search to
+    /// that path ("/api/index/hotels/query"). "{{requestID}}" and "{{clientContextID}}" are filled in. Again: replaced.
+    /// \throws std::invalid_argument for views.
+    void script(LocalService service, std::string_view request, std::string_view body, int status = 200);
+    void script_query(std::string_view statement, std::string_view body, int status = 200);
+    /// Happens to the answers that come next; faults that fit the same answer happen one after another.
+    void add_service_fault(LocalService service, const ServiceFault& fault);
+    void clear_service_faults();
+    /// As a restart of the query nodes does it: who executes by name hears error 4040.
+    void forget_prepared_statements();
 
     // ---- what the nodes have; an empty bucket means the one of the options ----------------------------------------
 

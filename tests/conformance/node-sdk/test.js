@@ -243,6 +243,52 @@ const tests = {
     assert.ok(gone.every((r) => r.reason instanceof couchbase.DocumentNotFoundError))
   },
 
+  async 'views'({ c, key, bucketName, connection }) {
+    await Promise.all(Array.from({ length: 20 }, (_, n) => c.upsert(`${key}:${n}`, { view: key, n })))
+    const bucket = connection.bucket(bucketName)
+    const of = (emits) => `function (doc, meta) { if (doc.view === '${key}') { ${emits} } }`
+    const design = new couchbase.DesignDocument({
+      name: 'sdk',
+      views: {
+        plain: new couchbase.DesignDocument.View({ map: of('emit(doc.n, meta.id)') }),
+        reduced: new couchbase.DesignDocument.View({ map: of('emit([doc.n % 3, doc.n], doc.n)'), reduce: '_sum' }),
+      },
+    })
+    await bucket.viewIndexes().upsertDesignDocument(design, couchbase.DesignDocumentNamespace.Production)
+    const list = await bucket.viewIndexes().getAllDesignDocuments({ namespace: couchbase.DesignDocumentNamespace.Production })
+    assert.deepEqual(list.map((each) => each.name), ['sdk'])
+    const fresh = { scanConsistency: couchbase.ViewScanConsistency.RequestPlus }
+    const page = await bucket.viewQuery('sdk', 'plain', { ...fresh, range: { start: 5, end: 15 }, limit: 3, skip: 1 })
+    assert.deepEqual(page.rows.map((row) => [row.id, row.key, row.value]), [6, 7, 8].map((n) => [`${key}:${n}`, n, `${key}:${n}`]))
+    assert.equal(page.meta.totalRows, 20)
+    const keys = await bucket.viewQuery('sdk', 'plain', { ...fresh, keys: [3, 99, 1] })
+    assert.deepEqual(keys.rows.map((row) => row.key), [3, 1])
+    const sums = await bucket.viewQuery('sdk', 'reduced', { ...fresh, groupLevel: 1 })
+    assert.deepEqual(sums.rows.map((row) => [row.key, row.value]), [[[0], 63], [[1], 70], [[2], 57]])
+    await assert.rejects(bucket.viewQuery('sdk', 'nothing'), is(couchbase.DesignDocumentNotFoundError))
+    await bucket.viewIndexes().dropDesignDocument('sdk', couchbase.DesignDocumentNamespace.Production)
+  },
+
+  async 'queries'({ c, key, bucketName, connection }) {
+    await Promise.all(Array.from({ length: 10 }, (_, n) => c.upsert(`${key}:${n}`, { query: key, n })))
+    const from = `FROM \`${bucketName}\` AS d WHERE d.query = $key`
+    const result = await connection.query(`SELECT d.n, META(d).id ${from} AND d.n >= $1 ORDER BY d.n DESC LIMIT 2`, {
+      parameters: { key }, raw: { args: [3] }, metrics: true, scanConsistency: couchbase.QueryScanConsistency.RequestPlus,
+    })
+    assert.deepEqual(result.rows, [9, 8].map((n) => ({ n, id: `${key}:${n}` })))
+    assert.equal(result.meta.status, couchbase.QueryStatus.Success)
+    assert.equal(result.meta.metrics.resultCount, 2)
+    // Prepared the first time, by its name the second.
+    for (let i = 0; i < 2; ++i) {
+      const counted = await connection.query(`SELECT COUNT(*) AS n ${from}`, { parameters: { key }, adhoc: false })
+      assert.deepEqual(counted.rows, [{ n: 10 }])
+    }
+    const inScope = await connection.bucket(bucketName).defaultScope().query('SELECT RAW n FROM _default USE KEYS ?', { parameters: [[`${key}:4`]] })
+    assert.deepEqual(inScope.rows, [4])
+    await assert.rejects(connection.query('SELEKT 1'), is(couchbase.ParsingFailureError))
+    await assert.rejects(connection.query('SELECT * FROM nowhere', { timeout: 2000 }))
+  },
+
   async 'mutation tokens'({ c, key, bucketName }) {
     const first = (await c.upsert(key, 1)).token
     const second = (await c.upsert(key, 2)).token
@@ -464,7 +510,7 @@ async function testCluster(program, nodes) {
   // All together, but for the start of the one that has to be quick.
   const start = ([name, body], i) =>
     new Promise((inTime) => {
-      const running = run(name, () => body({ c, key: `test${i}`, nodes, bucketName, inTime }))
+      const running = run(name, () => body({ c, key: `test${i}`, nodes, bucketName, inTime, connection }))
       ends.push(running.then(inTime))
     })
   const ends = []
