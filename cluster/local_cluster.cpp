@@ -59,6 +59,8 @@ public:
         cluster.replication_delay = options_.replication_delay;
         cluster.persistence_delay = options_.persistence_delay;
         cluster.config_delay = options_.config_delay;
+        cluster.cccp = options_.cccp;
+        cluster.terse_streams = options_.terse_streams;
         places_->state = std::make_shared<ClusterState>(cluster);
         const auto service = [&](std::uint16_t usual) {
             return Endpoint{http.address, http.port == 0 ? std::uint16_t{0} : usual};
@@ -181,6 +183,20 @@ std::string LocalCluster::connection_string(std::string_view bucket) const {
             if (!impl_->state().member(node)) continue;
             if (!hosts.empty()) hosts += ',';
             hosts += impl_->places().places[node].kv.to_string();
+        }
+    });
+    std::string text = "couchbase://" + hosts;
+    if (!bucket.empty()) text.append("/").append(bucket);
+    return text;
+}
+
+std::string LocalCluster::management_connection_string(std::string_view bucket) const {
+    std::string hosts;
+    impl_->call([&] {
+        for (std::size_t node = 0; node < nodes(); ++node) {
+            if (!impl_->state().member(node)) continue;
+            if (!hosts.empty()) hosts += ',';
+            hosts += impl_->places().places[node].http.to_string() + "=http";
         }
     });
     std::string text = "couchbase://" + hosts;

@@ -60,15 +60,16 @@ std::string why_not_acceptable(const ClusterMap& current, const ClusterMap& offe
     return {};
 }
 
-std::string choose_network(const ClusterMap& map, std::string_view wanted, const Endpoint& seed, bool tls) {
+std::string choose_network(const ClusterMap& map, std::string_view wanted, const Endpoint& seed, bool tls,
+                           Service service) {
     if (!wanted.empty() && wanted != "auto") return std::string(wanted);
     for (const MapNode& node : map.nodes) {
-        if (same_name(node.hostname, seed.host) && node.ports.port(Service::kv, tls) == seed.port) return "default";
+        if (same_name(node.hostname, seed.host) && node.ports.port(service, tls) == seed.port) return "default";
     }
     for (const MapNode& node : map.nodes) {
         for (const MapNode::Alternate& alternate : node.alternates) {
             if (!same_name(alternate.hostname, seed.host)) continue;
-            if (alternate.ports && alternate.ports->port(Service::kv, tls) != seed.port) continue;
+            if (alternate.ports && alternate.ports->port(service, tls) != seed.port) continue;
             return alternate.network;
         }
     }

@@ -138,9 +138,9 @@ inline constexpr std::size_t max_map_vbuckets = 32768;  ///< the hash has 15 bit
 [[nodiscard]] std::string why_not_acceptable(const ClusterMap& current, const ClusterMap& offered);
 
 /// Which network's addresses to use from now on (protocol.md 7.6). `wanted`: "auto" or empty, "default", or a name.
-/// `seed`: by which the first map was got, as the user wrote it.
-[[nodiscard]] std::string choose_network(const ClusterMap& map, std::string_view wanted, const Endpoint& seed,
-                                         bool tls);
+/// `seed`: by which the first map was got, as the user wrote it; its port is that of `service`.
+[[nodiscard]] std::string choose_network(const ClusterMap& map, std::string_view wanted, const Endpoint& seed, bool tls,
+                                         Service service = Service::kv);
 /// By server number, as `ClusterMap::kv`; port 0 for those that cannot be reached through that network.
 [[nodiscard]] std::vector<Endpoint> kv_endpoints(const ClusterMap& map, std::string_view network = "default",
                                                  bool tls = false);

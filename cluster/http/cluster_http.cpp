@@ -178,6 +178,7 @@ HttpResponse ClusterHttp::bucket(const HttpRequest& request, const ClusterUser& 
     if (path.size() == 5) return json(design_list(designs_, *config));
     if (path[2] == "b") return json(document(*config, node_.id(), request.local_host, Shape::terse));
     if (path[2] == "buckets") return json(document(*config, node_.id(), request.local_host, Shape::verbose));
+    if (path[2] == "bs" && !node_.cluster().options().terse_streams) return not_found();
     if (path[2] == "bs") return stream(node_, request, name, Shape::terse);
     if (path[2] == "bucketsStreaming") return stream(node_, request, name, Shape::verbose);
     return not_found();

@@ -38,6 +38,10 @@ struct ClusterOptions {
     Duration config_delay = Duration::zero();
     Duration replication_delay = Duration::zero();
     Duration persistence_delay = Duration::zero();
+    /// Nodes tell maps on key-value connections: when asked, as pushes and in "not my vbucket".
+    bool cccp = true;
+    /// The management service has `/pools/default/bs/…` beside the older `bucketsStreaming`.
+    bool terse_streams = true;
 };
 
 /// Hears of every request that changes a document and was executed with success.

@@ -297,6 +297,7 @@ void KvConnection::not_my_vbucket(const Command& command) {
     ++node_.counters().not_my_vbucket;
     const auto config = node_.bucket_config(bucket_);
     if (!config) return fail(command.origin, Status::no_bucket);
+    if (!node_.cluster().options().cccp) return answer(command.origin, {.status = Status::not_my_vbucket});
     // A client that has seen this revision on this connection needs no second copy, if it said so.
     if (has(Feature::dedupe_nmvb_clustermap) && seen_ && *seen_ >= config->revision)
         return answer(command.origin, {.status = Status::not_my_vbucket});

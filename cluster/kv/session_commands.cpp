@@ -79,6 +79,9 @@ void KvConnection::hello(Command& command) {
     std::string granted;
     for (const Feature feature : granted_features) {
         if (!asked.contains(feature)) continue;
+        if (!node_.cluster().options().cccp && (feature == Feature::clustermap_change_notification ||
+                                                feature == Feature::clustermap_change_notification_brief))
+            continue;
         if (feature == Feature::clustermap_change_notification &&
             asked.contains(Feature::clustermap_change_notification_brief))
             continue;
@@ -170,6 +173,7 @@ void KvConnection::select_bucket(Command& command) {
 }
 
 void KvConnection::get_cluster_config(Command& command) {
+    if (!node_.cluster().options().cccp) return fail(command.origin, Status::unknown_command);
     protocol::GetClusterConfigRequest request;
     if (const RequestError error = decode(command.frame, request); error != RequestError::none)
         return refuse(command, error);

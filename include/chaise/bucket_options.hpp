@@ -28,6 +28,13 @@ enum class Compression : std::uint8_t {
     force,
 };
 
+/// Where a Couchbase bucket has its cluster maps from.
+enum class BootstrapOn : std::uint8_t {
+    cccp,  ///< the key-value connections
+    http,  ///< the management service: a stream of maps (`/pools/default/bs/BUCKET`)
+    both,  ///< the key-value connections; HTTP when no seed gives a map there
+};
+
 /// Settings of a bucket. What the connection string sets
 /// (`couchbase://host/bucket?operation_timeout=1.5`) wins over these.
 struct BucketOptions {
@@ -52,6 +59,18 @@ struct BucketOptions {
     /// The group of nodes (zone, rack) that reads from replicas with a read preference are confined to, by its name in
     /// the cluster; empty: none. Couchbase only.
     std::string_view preferred_server_group{};
+    /// Couchbase only. HTTP is spoken with the hosts of the connection string that have no port (8091 then), or one
+    /// marked so (`host:8091=http`).
+    BootstrapOn bootstrap_on = BootstrapOn::both;
+    /// How often a node is asked for the cluster map while one of those that are connected does not push maps (older
+    /// servers); 50 ms or more. Connection string: seconds. Couchbase only.
+    Duration config_poll_interval = std::chrono::milliseconds(2500);
+    /// A single Couchbase host without a port may be the name of DNS SRV records (`_couchbase._tcp.HOST`), which name
+    /// the nodes to connect to first. Connection string: `dnssrv`.
+    bool dns_srv = true;
+    /// Name servers to ask instead of the system's: "address[:port],…", IPv6 in brackets; empty: the system's. Asked
+    /// for on every attempt to connect. Not every loop can: EpollLoop and Asio can.
+    std::string_view dns_nameserver{};
     /// Send the password in the clear (SASL PLAIN) if the server lists nothing better.
     bool allow_plain = false;
     /// Decides about retries after answers such as LOCKED and ETMPFAIL (retry.hpp); must outlive the bucket. Null:
@@ -94,8 +113,9 @@ struct BucketOptions {
 
 /// One host of a connection string.
 struct HostSpec {
-    std::string host;                   ///< name or address, IPv6 without brackets
-    std::optional<std::uint16_t> port;  ///< as written
+    std::string host;                                ///< name or address, IPv6 without brackets
+    std::optional<std::uint16_t> port;               ///< as written, of the key-value service
+    std::optional<std::uint16_t> management_port{};  ///< of the management service: `host:port=http`
     friend bool operator==(const HostSpec&, const HostSpec&) = default;
 };
 

@@ -19,7 +19,12 @@ using protocol::Opcode;
 BucketHandle::BucketHandle(std::unique_ptr<IOPS> iops, std::string_view connection_string,
                            const BucketOptions& options) {
     if (!iops) throw_error(Error(errc::invalid_argument, ErrorContext{.message = "a bucket needs an IOPS"}));
-    core_ = new Core(std::move(iops), Settings::make(connection_string, options));
+    Settings settings = Settings::make(connection_string, options);
+    if (!settings.dns_nameserver.empty() && !iops->transport_factory().use_name_servers(settings.dns_nameserver)) {
+        throw_error(Error(errc::unsupported_operation,
+                          ErrorContext{.message = "option dns_nameserver: this loop cannot be told name servers"}));
+    }
+    core_ = new Core(std::move(iops), std::move(settings));
     collection_ = &core_->router().default_collection();
     owner_ = true;
     try {

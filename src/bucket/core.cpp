@@ -113,6 +113,11 @@ Core::~Core() {
     }
 }
 
+HttpClient* Core::http() {
+    if (!http_) http_ = iops_->make_http_client();
+    return http_.get();
+}
+
 void Core::start() {
     starting_ = true;
     request_turn();

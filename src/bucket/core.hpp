@@ -11,6 +11,7 @@
 #include "session/session.hpp"
 #include "topology/router.hpp"
 
+#include <chaise/http.hpp>
 #include <chaise/iops.hpp>
 #include <chaise/options.hpp>
 #include <chaise/retry.hpp>
@@ -59,6 +60,8 @@ public:
     [[nodiscard]] std::size_t operations() const noexcept { return pool_.in_use(); }
     [[nodiscard]] const Settings& settings() const noexcept { return settings_; }
     [[nodiscard]] IOPS& iops() noexcept { return *iops_; }
+    /// Made when first asked for; null: the loop has none.
+    [[nodiscard]] HttpClient* http();
     void set_unobserved_handler(std::function<void(const Error&)> handler) { on_unobserved_ = std::move(handler); }
 
     // ---- starting operations ------------------------------------------------------------------------------------
@@ -252,6 +255,7 @@ private:
     void maybe_delete() noexcept;
 
     std::unique_ptr<IOPS> iops_;
+    std::unique_ptr<HttpClient> http_;
     Settings settings_;
     SlotPool pool_;
     DeadlineQueue deadlines_;

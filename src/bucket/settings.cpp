@@ -1,5 +1,7 @@
 #include "bucket/settings.hpp"
 
+#include "topology/seeds.hpp"
+
 #include <chaise/error.hpp>
 
 #include <fmt/format.h>
@@ -89,6 +91,19 @@ public:
         }
         bad(name, *text, "on, off, inflate_only or force");
     }
+    void read(std::string_view name, BootstrapOn& value) {
+        const auto text = take(name);
+        if (!text) return;
+        if (*text == "cccp") {
+            value = BootstrapOn::cccp;
+        } else if (*text == "http") {
+            value = BootstrapOn::http;
+        } else if (*text == "both" || *text == "all") {  // "all" is the seed's word
+            value = BootstrapOn::both;
+        } else {
+            bad(name, *text, "cccp, http or both");
+        }
+    }
     /// Nothing is accepted and ignored.
     void finish() const {
         if (options_.empty()) return;
@@ -171,6 +186,17 @@ void check_memcached(const Settings& s) {
         refuse(errc::invalid_argument, fmt::format("plain memcached has no buckets (\"{}\")", s.bucket));
     }
     if (s.network != "auto") refuse(errc::invalid_argument, "option network: plain memcached has no networks");
+    if (s.bootstrap_on != BootstrapOn::both) {
+        refuse(errc::invalid_argument, "option bootstrap_on: plain memcached has no cluster maps");
+    }
+    for (const std::string_view name : {"config_poll_interval", "dnssrv"}) {
+        if (s.connection.options.contains(name)) {
+            refuse(errc::invalid_argument, fmt::format("option {}: plain memcached has no cluster maps", name));
+        }
+    }
+    for (const HostSpec& host : s.connection.hosts) {
+        if (host.management_port) refuse(errc::invalid_argument, "plain memcached does not speak HTTP (\"=http\")");
+    }
     for (const std::string_view name : {"compression", "compression_min_size", "compression_min_ratio"}) {
         if (s.connection.options.contains(name)) {
             refuse(errc::invalid_argument, fmt::format("option {}: plain memcached has no compression", name));
@@ -206,6 +232,26 @@ void check_couchbase(const Settings& s) {
                            s.bucket.substr(0, longest_bucket_name), longest_bucket_name));
     }
     if (s.network.empty()) refuse(errc::invalid_argument, "option network: \"\" is not auto, default or a name");
+    if (s.config_poll_interval < std::chrono::milliseconds(50)) {
+        refuse(errc::invalid_argument, "config_poll_interval must be at least 0.05 seconds");
+    }
+    if (s.bootstrap_on == BootstrapOn::http && management_hosts(s).empty()) {
+        refuse(errc::invalid_argument,
+               "bootstrap_on=http: every host has a key-value port; write the management port as host:8091=http");
+    }
+    if (s.bootstrap_on == BootstrapOn::cccp && key_value_hosts(s).empty()) {
+        refuse(errc::invalid_argument, "bootstrap_on=cccp: every host is marked for HTTP");
+    }
+}
+
+void check_name_servers(const std::string& servers) {
+    if (servers.empty()) return;
+    constexpr std::string_view letters = "0123456789abcdefABCDEF.:[],";
+    if (servers.find_first_not_of(letters) != std::string::npos || servers.find(",,") != std::string::npos ||
+        servers.front() == ',' || servers.back() == ',' || servers.size() > 1024) {
+        refuse(errc::invalid_argument,
+               "option dns_nameserver: addresses with or without a port (\"10.0.0.2:53,[fd00::2]:53\") are wanted");
+    }
 }
 
 constexpr std::size_t least_compressed = 32;
@@ -229,6 +275,7 @@ void check(const Settings& s) {
     if (!(s.compression_min_ratio > 0 && s.compression_min_ratio <= 1)) {
         refuse(errc::invalid_argument, "compression_min_ratio must be more than 0 and at most 1");
     }
+    check_name_servers(s.dns_nameserver);
     switch (s.connection.scheme) {
         case Scheme::memcached:
             return check_memcached(s);
@@ -258,6 +305,10 @@ Settings Settings::make(std::string_view connection_string, const BucketOptions&
     s.retry_strategy = options.retry_strategy;
     s.operation_timeout = std::min(options.operation_timeout, longest_timeout);
     s.connect_timeout = std::min(options.connect_timeout, longest_timeout);
+    s.bootstrap_on = options.bootstrap_on;
+    s.config_poll_interval = std::min(options.config_poll_interval, longest_timeout);
+    s.dns_srv = options.dns_srv;
+    s.dns_nameserver = options.dns_nameserver;
     s.compression = options.compression;
     s.compression_min_size = options.compression_min_size;
     s.compression_min_ratio = options.compression_min_ratio;
@@ -284,6 +335,10 @@ Settings Settings::make(std::string_view connection_string, const BucketOptions&
     reader.read("retry", s.retry_strategy);
     reader.read("operation_timeout", s.operation_timeout);
     reader.read("connect_timeout", s.connect_timeout);
+    reader.read("bootstrap_on", s.bootstrap_on);
+    reader.read("config_poll_interval", s.config_poll_interval);
+    reader.read("dnssrv", s.dns_srv);
+    reader.read("dns_nameserver", s.dns_nameserver);
     reader.read("compression", s.compression);
     reader.read("compression_min_size", s.compression_min_size);
     reader.read("compression_min_ratio", s.compression_min_ratio);

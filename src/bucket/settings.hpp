@@ -28,6 +28,10 @@ struct Settings {
     RetryStrategy* retry_strategy = nullptr;  ///< set by make()
     Duration operation_timeout{};
     Duration connect_timeout{};
+    BootstrapOn bootstrap_on = BootstrapOn::both;
+    Duration config_poll_interval{};
+    bool dns_srv = true;
+    std::string dns_nameserver;  ///< empty: the system's
     Compression compression = Compression::on;
     std::size_t compression_min_size = 0;
     double compression_min_ratio = 0;

@@ -39,7 +39,10 @@ namespace chaise::detail {
     X(expired_after_sent)                                                                           \
     X(expired_resting)                                                                              \
     X(cancelled_after_sent)                                                                         \
-    X(queue_was_full)
+    X(queue_was_full)                                                                               \
+    X(returned_to_seeds)  /* no node of the map could be reached */                                 \
+    X(attempt_held_back)  /* the node was connected to too often */                                 \
+    X(http_legacy_stream) /* a server that does not know the terse one */
 
 enum class Probe : std::size_t {
 #define CHAISE_X(name) name,

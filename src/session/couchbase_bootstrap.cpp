@@ -295,6 +295,8 @@ CouchbaseBootstrap::Progress CouchbaseBootstrap::on_cluster_config(const protoco
         case Status::unknown_command:
         case Status::not_supported:
         case Status::no_bucket:
+            gives_maps_ = false;
+            if (identity_.maps_elsewhere) return Progress::more;
             return fail(errc::unsupported_operation,
                         fmt::format("the server does not give the map of bucket \"{}\" over the key-value protocol, {}",
                                     settings_.bucket, status_text(frame, error_map_)));

@@ -28,6 +28,8 @@ public:
         std::uint64_t connection_id = 0;  ///< random, of this connection
         /// Of the map that one has: the node need not send it again.
         std::optional<protocol::ConfigRevision> known_map{};
+        /// There are maps from elsewhere: a node that gives none is of use all the same.
+        bool maps_elsewhere = false;
         /// PBKDF2 once for all connections; may be null, and must outlive the conversation.
         protocol::ScramKeyCache* keys = nullptr;
     };
@@ -56,6 +58,8 @@ public:
     [[nodiscard]] const protocol::FeatureSet& features() const noexcept { return features_; }
     /// Answer to GET_CLUSTER_CONFIG; empty: the known map is the current one.
     [[nodiscard]] const std::string& config() const noexcept { return config_; }
+    /// False: it does not know the question.
+    [[nodiscard]] bool gives_maps() const noexcept { return gives_maps_; }
     /// Nothing if the node has none that can be read.
     [[nodiscard]] const std::optional<protocol::ErrorMap>& error_map() const noexcept { return error_map_; }
     /// "0123456789abcdef/fedcba9876543210", as the server logs it.
@@ -101,6 +105,7 @@ private:
     bool second_mechanism_ = false;
     bool bucket_sent_ = false;
     bool told_known_map_ = false;
+    bool gives_maps_ = true;
     bool authenticated_ = false;
     protocol::FeatureSet features_;
     std::optional<protocol::ErrorMap> error_map_;

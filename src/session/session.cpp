@@ -39,6 +39,11 @@ Session::~Session() { close(); }
 // ---- connecting -------------------------------------------------------------------------------------------------
 
 void Session::start() {
+    if (const Duration wait = core_.router().attempts().admit(name(), core_.now()); wait > Duration::zero()) {
+        CHAISE_PROBE(attempt_held_back);
+        state_ = State::backoff;
+        return core_.iops().schedule(*timer_, std::chrono::ceil<std::chrono::microseconds>(wait));
+    }
     state_ = State::resolving;
     const auto limit = std::chrono::ceil<std::chrono::microseconds>(core_.settings().connect_timeout);
     core_.iops().schedule(*timer_, limit);
@@ -88,12 +93,13 @@ void Session::start_bootstrap() {
         return bootstrap_progress(handshake, handshake.start(bootstrap_out_));
     }
     connection_id_ = core_.iops().random();
-    auto& handshake =
-        bootstrap_.emplace<CouchbaseBootstrap>(core_.settings(), std::move(nonce),
-                                               CouchbaseBootstrap::Identity{.client_id = core_.router().client_id(),
-                                                                            .connection_id = connection_id_,
-                                                                            .known_map = core_.router().revision(),
-                                                                            .keys = &core_.router().scram_keys()});
+    auto& handshake = bootstrap_.emplace<CouchbaseBootstrap>(
+        core_.settings(), std::move(nonce),
+        CouchbaseBootstrap::Identity{.client_id = core_.router().client_id(),
+                                     .connection_id = connection_id_,
+                                     .known_map = seed_ ? std::nullopt : core_.router().revision(),
+                                     .maps_elsewhere = core_.router().maps_by_http(),
+                                     .keys = &core_.router().scram_keys()});
     bootstrap_progress(handshake, handshake.start(bootstrap_out_));
 }
 
@@ -125,6 +131,7 @@ void Session::become_ready() {
     if (auto* couchbase = std::get_if<CouchbaseBootstrap>(&bootstrap_)) {
         features_ = couchbase->features();
         config = couchbase->config();
+        gives_maps_ = couchbase->gives_maps();
         error_map_ = couchbase->error_map();
     }
     bootstrap_.emplace<std::monostate>();

@@ -45,6 +45,10 @@ public:
     [[nodiscard]] bool closed() const noexcept { return state_ == State::closed; }
     /// Not started, or a seed whose attempt failed.
     [[nodiscard]] bool idle() const noexcept { return state_ == State::idle; }
+    /// The last attempt has failed, or the last connection was lost, and there is none yet.
+    [[nodiscard]] bool failed() const noexcept { return !ready_ && !last_failure_.empty(); }
+    /// It answers questions for the cluster map.
+    [[nodiscard]] bool gives_maps() const noexcept { return gives_maps_; }
     [[nodiscard]] bool draining() const noexcept { return draining_; }
     [[nodiscard]] bool granted(protocol::Feature feature) const noexcept { return features_.contains(feature); }
     /// What the node's error map says of a status; null if nothing.
@@ -122,6 +126,7 @@ private:
     State state_ = State::idle;
     bool seed_;
     bool draining_ = false;
+    bool gives_maps_ = true;
     bool read_armed_ = false;
     bool write_blocked_ = false;
     bool leftover_ = false;  ///< parsing stopped before the end of what had arrived

@@ -23,20 +23,21 @@ constexpr auto known_options = std::to_array<std::string_view>(
      "operation_timeout", "connect_timeout", "quiet", "allow_plain", "enable_flush", "max_queue_operations",
      "max_queue_bytes", "network", "ordered", "retry", "compression", "compression_min_ratio", "compression_min_size",
      "auto_eject", "dead_timeout", "distribution", "server_failure_limit", "weights", "preferred_server_group",
+     "bootstrap_on", "config_poll_interval", "dns_nameserver", "dnssrv",
      // chaise's and today's clients', to come
-     "dns_nameserver", "query_timeout", "tcp_user_timeout",
+     "query_timeout", "tcp_user_timeout",
      // the seed's (seed-semantics.md B.1): who comes from there hears that it is not the name that is wrong
-     "bootstrap_on", "certpath", "client_string", "config_cache", "config_cache_ro", "config_node_timeout",
-     "config_poll_interval", "config_total_timeout", "console_log_level", "detailed_errcodes", "dnssrv",
-     "dur_mutation_tokens", "durability_interval", "durability_timeout", "enable_errmap", "enable_tracing",
-     "error_thresh_count", "error_thresh_delay", "fetch_mutation_tokens", "http_pool_timeout", "http_poolsize",
-     "http_timeout", "ipv6", "keypath", "log_redaction", "n1ql_grace_period", "n1ql_timeout", "randomize_nodes",
-     "read_chunk_size", "retry_backoff", "retry_interval", "retry_nmv_delay", "retry_nmv_imm", "retry_policy",
-     "sasl_mech_force", "select_bucket", "send_hello", "ssl", "sync_dtor", "tcp_keepalive", "tcp_keepcnt",
-     "tcp_keepidle", "tcp_keepintvl", "tcp_nodelay", "timeout", "tracing_orphaned_queue_flush_interval",
-     "tracing_orphaned_queue_size", "tracing_threshold_analytics", "tracing_threshold_fts", "tracing_threshold_kv",
-     "tracing_threshold_n1ql", "tracing_threshold_queue_flush_interval", "tracing_threshold_queue_size",
-     "tracing_threshold_view", "truststorepath", "vb_noremap", "views_timeout", "wait_for_config"});
+     "certpath", "client_string", "config_cache", "config_cache_ro", "config_node_timeout", "config_total_timeout",
+     "console_log_level", "detailed_errcodes", "dur_mutation_tokens", "durability_interval", "durability_timeout",
+     "enable_errmap", "enable_tracing", "error_thresh_count", "error_thresh_delay", "fetch_mutation_tokens",
+     "http_pool_timeout", "http_poolsize", "http_timeout", "ipv6", "keypath", "log_redaction", "n1ql_grace_period",
+     "n1ql_timeout", "randomize_nodes", "read_chunk_size", "retry_backoff", "retry_interval", "retry_nmv_delay",
+     "retry_nmv_imm", "retry_policy", "sasl_mech_force", "select_bucket", "send_hello", "ssl", "sync_dtor",
+     "tcp_keepalive", "tcp_keepcnt", "tcp_keepidle", "tcp_keepintvl", "tcp_nodelay", "timeout",
+     "tracing_orphaned_queue_flush_interval", "tracing_orphaned_queue_size", "tracing_threshold_analytics",
+     "tracing_threshold_fts", "tracing_threshold_kv", "tracing_threshold_n1ql",
+     "tracing_threshold_queue_flush_interval", "tracing_threshold_queue_size", "tracing_threshold_view",
+     "truststorepath", "vb_noremap", "views_timeout", "wait_for_config"});
 
 /// Strings end up in logs: credentials are never part of them (protocol.md 7.6), though the seed allowed it.
 constexpr auto credentials = std::to_array<std::string_view>({"username", "user", "password", "pass"});
@@ -109,7 +110,14 @@ private:
     HostSpec parse_host(std::string_view item) {
         if (item.find('@') != std::string_view::npos) malformed("credentials belong in BucketOptions");
         HostSpec host;
-        std::string_view port;
+        std::string_view port, protocol;
+        if (const std::size_t equals = item.rfind('='); equals != std::string_view::npos) {
+            protocol = item.substr(equals + 1);
+            item = item.substr(0, equals);
+            if (protocol != "http" && protocol != "mcd") {
+                malformed(fmt::format("unknown protocol \"{}\" (mcd and http are known)", protocol));
+            }
+        }
         if (item.starts_with('[')) {
             const std::size_t close = item.find(']');
             if (close == std::string_view::npos) malformed("\"[\" without \"]\"");
@@ -126,7 +134,8 @@ private:
         if (host.host.find_first_of(" \t\r\n") != std::string::npos) {
             malformed(fmt::format("host \"{}\" has a character that no host has", host.host));
         }
-        if (!port.empty()) host.port = parse_port(port.substr(1));
+        if (!protocol.empty() && port.empty()) malformed(fmt::format("\"={}\" without a port", protocol));
+        if (!port.empty()) (protocol == "http" ? host.management_port : host.port) = parse_port(port.substr(1));
         return host;
     }
 

@@ -10,20 +10,21 @@ namespace chaise::detail {
 
 using protocol::Endpoint;
 
-std::string MapTracker::offer(std::string_view text, const Endpoint& sender) {
+std::string MapTracker::offer(std::string_view text, const Endpoint& sender, protocol::Service service, bool anew) {
     protocol::ParsedMap parsed = protocol::parse_cluster_map(text, sender.host);
     if (!parsed.map) return std::move(parsed.error);
     const protocol::ClusterMap& map = *parsed.map;
     if (map.name != bucket_) return "it is of bucket \"" + map.name + "\", not \"" + bucket_ + "\"";
     if (map.locator == protocol::ClusterMap::Locator::none) return "it does not say how keys find their nodes";
-    if (current_) {
+    const bool elsewhere = anew && current_ && !map.uuid.empty() && map.uuid != current_->uuid;
+    if (current_ && !elsewhere) {
         std::string why_not = protocol::why_not_acceptable(*current_, map);
         if (!why_not.empty() && planted != canary::config_compared_wrong) {
             CHAISE_PROBE(map_refused);
             return why_not;
         }
     }
-    std::string network = current_ ? network_ : protocol::choose_network(map, wanted_network_, sender, tls_);
+    std::string network = current_ ? network_ : protocol::choose_network(map, wanted_network_, sender, tls_, service);
     std::vector<Endpoint> servers = protocol::kv_endpoints(map, network, tls_);
     if (std::none_of(servers.begin(), servers.end(), [](const Endpoint& endpoint) { return bool(endpoint); })) {
         return "none of its nodes has a key-value address in network \"" + network + "\"";

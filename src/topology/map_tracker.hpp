@@ -19,7 +19,10 @@ public:
 
     /// Why the text is not the current map now, in words; empty: it is. `sender`: by which address the sender was
     /// reached. It stands for `$HOST`; the first map accepted also decides by it which network is used, for good.
-    [[nodiscard]] std::string offer(std::string_view text, const protocol::Endpoint& sender);
+    /// `service`: whose port that is. `anew`: nobody of the current map can be reached; then a map of a bucket that was
+    /// made anew elsewhere (another uuid) is accepted whatever its revision.
+    [[nodiscard]] std::string offer(std::string_view text, const protocol::Endpoint& sender,
+                                    protocol::Service service = protocol::Service::kv, bool anew = false);
 
     /// Null before the first.
     [[nodiscard]] const std::shared_ptr<const protocol::ClusterMap>& current() const noexcept { return current_; }

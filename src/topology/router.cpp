@@ -4,6 +4,7 @@
 #include "operation/probe.hpp"
 #include "protocol/requests.hpp"
 #include "protocol/responses.hpp"
+#include "topology/seeds.hpp"
 
 #include <fmt/format.h>
 
@@ -18,31 +19,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// The next seed is asked, too, when the one before has been silent for so long (protocol.md 3.2).
-constexpr auto seed_patience = std::chrono::microseconds(500ms);
-
 /// Waits before a second try when the map has nothing newer to say (SDK-RFC 49).
 constexpr std::array<std::chrono::microseconds, 6> retry_delays = {1ms, 10ms, 50ms, 100ms, 500ms, 1000ms};
-
-/// Of several failures, the one that tells the user most.
-int weight(errc code) noexcept {
-    switch (code) {
-        case errc::success:
-            return 0;
-        case errc::timeout_before_send:
-            return 1;
-        case errc::host_not_found:
-            return 2;
-        case errc::not_connected:
-            return 3;
-        case errc::authentication_failure:
-            return 6;
-        case errc::bucket_not_found:
-            return 5;
-        default:
-            return 4;
-    }
-}
 
 }  // namespace
 
@@ -53,15 +31,19 @@ Router::Router(Core& core)
       waiting_({}, core.settings().max_queue_operations, core.settings().max_queue_bytes),
       default_collection_("_default", "_default"),
       seed_timer_(core.iops().timer_event_factory()),
-      retry_timer_(core.iops().timer_event_factory()) {
+      retry_timer_(core.iops().timer_event_factory()),
+      poll_timer_(core.iops().timer_event_factory()) {
     seed_timer_->set_handler([](void* router, int) { static_cast<Router*>(router)->on_seed_timer(); }, this);
     retry_timer_->set_handler([](void* router, int) { static_cast<Router*>(router)->on_retry_timer(); }, this);
+    poll_timer_->set_handler([](void* router, int) { static_cast<Router*>(router)->on_poll_timer(); }, this);
     const ConnectionString& connection = core.settings().connection;
     const bool plain = connection.scheme == Scheme::memcached;
     for (const HostSpec& host : connection.hosts) {
+        if (!plain) break;
         const protocol::Endpoint endpoint{host.host, host.port.value_or(connection.default_port())};
-        (plain ? nodes_ : seeds_).push_back(std::make_unique<Session>(core, endpoint, !plain));
+        nodes_.push_back(std::make_unique<Session>(core, endpoint, false));
     }
+    if (!plain) make_seeds(key_value_hosts(core.settings()));
     default_collection_.set_detour(plain ? static_cast<Line*>(nodes_.front().get()) : &waiting_);
     if (nodes_.size() > 1) make_ring();
 }
@@ -70,14 +52,11 @@ Router::~Router() {
     if (loop_gone_) return;
     core_.iops().cleanup(*seed_timer_);
     core_.iops().cleanup(*retry_timer_);
+    core_.iops().cleanup(*poll_timer_);
 }
 
 void Router::start() {
-    if (!seeds_.empty()) {
-        // Many clients with one connection string shall not all ask the same node.
-        for (std::size_t i = seeds_.size(); i > 1; --i) std::swap(seeds_[i - 1], seeds_[core_.iops().random() % i]);
-        return start_round();
-    }
+    if (core_.settings().connection.scheme != Scheme::memcached) return begin_seeds();
     for (auto& session : nodes_) start_session(*session);
 }
 
@@ -90,6 +69,8 @@ void Router::start_session(Session& session) {
 }
 
 void Router::close() noexcept {
+    looking_up_.reset();
+    if (http_) http_->stop();
     for (auto* sessions : {&nodes_, &seeds_, &retired_}) {
         for (auto& session : *sessions) {
             if (session) session->close();
@@ -98,6 +79,7 @@ void Router::close() noexcept {
     if (loop_gone_) return;
     if (seed_timer_->active()) core_.iops().cancel(*seed_timer_);
     if (retry_timer_->active()) core_.iops().cancel(*retry_timer_);
+    if (poll_timer_->active()) core_.iops().cancel(*poll_timer_);
 }
 
 std::string Router::why_waiting(const Line* line) const {
@@ -116,6 +98,9 @@ std::string Router::why_waiting(const Line* line) const {
     if (!line->last_failure().empty()) return "not connected, last attempt: " + line->last_failure();
     std::string hosts = line->name();
     for (const auto& seed : seeds_) hosts += (hosts.empty() ? "" : ", ") + seed->name();
+    if (hosts.empty()) {
+        for (const auto& node : management_nodes()) hosts += (hosts.empty() ? "" : ", ") + protocol::authority(node);
+    }
     std::string words = "not connected yet to " + hosts;
     if (worst_.code != errc::success) words += "; " + worst_.node + ": " + worst_.message;
     return words;
@@ -172,8 +157,8 @@ std::vector<Line*> Router::nodes(bool also_ejected) const {
 }
 
 bool Router::opened() const noexcept {
-    if (!seeds_.empty()) return false;
     if (has_map()) return true;
+    if (core_.settings().connection.scheme != Scheme::memcached) return false;
     const auto settled = [this](const auto& session) { return session->ready() || ring_.out(*session); };
     return std::all_of(nodes_.begin(), nodes_.end(), settled) &&
            std::any_of(nodes_.begin(), nodes_.end(), [](const auto& session) { return session->ready(); });
@@ -184,78 +169,49 @@ bool Router::connected() const noexcept {
            std::all_of(nodes_.begin(), nodes_.end(), [](const auto& session) { return !session || session->ready(); });
 }
 
-// ---- seeds -------------------------------------------------------------------------------------------------------
-
-void Router::start_round() {
-    between_rounds_ = false;
-    worst_ = {};
-    next_seed_ = 0;
-    start_seed();
-}
-
-void Router::start_seed() {
-    Session& seed = *seeds_[next_seed_++];
-    ++seeds_trying_;
-    start_session(seed);
-    if (next_seed_ < seeds_.size()) core_.iops().schedule(*seed_timer_, seed_patience);
-}
-
-void Router::on_seed_timer() {
-    Core::Dispatch dispatch(core_);
-    if (between_rounds_) {
-        start_round();
-    } else if (next_seed_ < seeds_.size()) {
-        start_seed();
-    }
-}
-
-void Router::seed_failed(Session& session, errc code, const std::string& message) {
-    Failure failure{code, message, session.name()};
-    if (weight(code) > weight(worst_.code)) std::swap(failure, worst_);
-    if (failure.code != errc::success) worst_.message += fmt::format("; {}: {}", failure.node, failure.message);
-    --seeds_trying_;
-    if (next_seed_ < seeds_.size()) return start_seed();
-    if (seeds_trying_ == 0) round_failed();
-}
-
-void Router::round_failed() {
-    waiting_.set_last_failure(worst_.node + ": " + worst_.message);
-    between_rounds_ = true;
-    const Duration delay = seed_backoff_.next(core_.iops().random());
-    core_.iops().schedule(*seed_timer_, std::chrono::ceil<std::chrono::microseconds>(delay));
-    core_.connecting_failed(worst_.code, worst_.message, worst_.node);
-    // Nothing will come of waiting with credentials that are wrong.
-    if (worst_.code == errc::authentication_failure) core_.fail_all(waiting_, worst_.code, waiting_.last_failure());
-}
-
 // ---- the map -----------------------------------------------------------------------------------------------------
 
 void Router::session_ready(Session& session, std::string_view config) {
+    std::string refused;
     if (!config.empty()) {
-        std::string refused = offer(session, config);
-        if (!has_map()) {
-            return session.give_up(errc::protocol_error, "its cluster map is of no use: " + std::move(refused));
-        }
+        refused = offer(session, config);
+        if (http_ && core_.settings().bootstrap_on == BootstrapOn::both) http_->stop();
     } else if (core_.settings().connection.scheme == Scheme::memcached) {
         if (ring_.answers(session)) ring_changed();
         if (opened()) core_.connecting_done();
+        return;
     }
+    if (session.seed()) {
+        if (session.draining()) return;  // it gave the map, and is not in it
+        // In use already: its cluster is alive and knows nothing newer; it may soon.
+        return has_map() ? session.give_up(errc::temporary_failure, "it has no newer cluster map")
+                         : session.give_up(errc::protocol_error, "its cluster map is of no use: " + std::move(refused));
+    }
+    drop_seeds();
+    watch_polling();
 }
 
 std::string Router::offer(Session& session, std::string_view config) {
-    std::string refused = tracker_.offer(config, {session.host(), session.port()});
-    if (refused.empty()) apply(session);
+    std::string refused = tracker_.offer(config, {session.host(), session.port()}, protocol::Service::kv, returned_);
+    if (refused.empty()) apply(&session);
     return refused;
 }
 
-void Router::apply(Session& source) {
+std::string Router::http_map(std::string_view config, const protocol::Endpoint& sender) {
+    std::string refused = tracker_.offer(config, sender, protocol::Service::management, returned_);
+    if (refused.empty()) apply(nullptr);
+    return refused;
+}
+
+void Router::apply(const Session* source) {
     const protocol::ClusterMap& map = *tracker_.current();
     retry_step_ = 0;
+    seeds_done();
 
     std::vector<std::unique_ptr<Session>> before = std::exchange(nodes_, {});
     for (auto& seed : std::exchange(seeds_, {})) {
         // Of two seeds that name one node the connected one is kept.
-        before.insert(seed.get() == &source ? before.begin() : before.end(), std::move(seed));
+        before.insert(seed.get() == source ? before.begin() : before.end(), std::move(seed));
     }
     std::vector<Session*> fresh;
     for (const protocol::Endpoint& endpoint : tracker_.servers()) {
@@ -357,6 +313,8 @@ void Router::session_failed(Session& session, errc code, const std::string& mess
     if (code == errc::authentication_failure) core_.fail_all(session, code, message);
     if (!has_map()) return host_failed(session, code, message);
     refresh(&session);
+    const auto lost = [](const auto& node) { return !node || node->failed(); };
+    if (std::all_of(nodes_.begin(), nodes_.end(), lost)) return_to_seeds();
 }
 
 void Router::session_lost(Session& session) {
@@ -499,9 +457,26 @@ void Router::refresh(const Session* not_this) {
     }
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
         Session* session = nodes_[next_refresh_++ % nodes_.size()].get();
-        if (!session || session == not_this || !session->ready()) continue;
+        if (!session || session == not_this || !session->ready() || !session->gives_maps()) continue;
         return ask(*session);
     }
+}
+
+/// Who does not push maps is asked for them.
+void Router::watch_polling() {
+    const auto mute = [](const auto& session) {
+        return session && session->ready() && session->gives_maps() &&
+               !session->granted(protocol::Feature::clustermap_change_notification);
+    };
+    if (poll_timer_->active() || std::none_of(nodes_.begin(), nodes_.end(), mute)) return;
+    core_.iops().schedule(*poll_timer_,
+                          std::chrono::ceil<std::chrono::microseconds>(core_.settings().config_poll_interval));
+}
+
+void Router::on_poll_timer() {
+    Core::Dispatch dispatch(core_);
+    if (!refreshing_) refresh();
+    watch_polling();
 }
 
 void Router::ask(Session& session) {

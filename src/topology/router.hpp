@@ -3,9 +3,11 @@
 #include "protocol/frame.hpp"
 #include "protocol/scram.hpp"
 #include "protocol/vbucket.hpp"
+#include "session/attempt_limits.hpp"
 #include "session/backoff.hpp"
 #include "session/line.hpp"
 #include "topology/collection.hpp"
+#include "topology/http_config.hpp"
 #include "topology/map_tracker.hpp"
 #include "topology/ring_routes.hpp"
 
@@ -30,7 +32,7 @@ class Session;
 /// given it; from then on there is a session for each node of the map, and vbuckets lead to them. What no node can take
 /// now (no map yet, a vbucket without an owner, a node that says it is not its own) waits in a line of its own, with
 /// its deadline, for a newer map or a second try.
-class Router {
+class Router final : ServiceHandler {
 public:
     struct Route {
         Line& line;
@@ -103,6 +105,8 @@ public:
     [[nodiscard]] std::optional<protocol::ConfigRevision> revision() const noexcept {
         return has_map() ? tracker_.current()->revision() : std::nullopt;
     }
+    /// Of all connections to all nodes.
+    [[nodiscard]] AttemptLimits& attempts() noexcept { return attempts_; }
     /// One for all connections of the bucket.
     [[nodiscard]] std::uint64_t client_id() const noexcept { return client_id_; }
     [[nodiscard]] protocol::ScramKeyCache& scram_keys() noexcept { return scram_keys_; }
@@ -123,6 +127,17 @@ public:
     /// A push: CLUSTERMAP_CHANGE_NOTIFICATION.
     void on_push(Session& session, const protocol::Frame& frame);
 
+    // ---- told by HttpConfig ---------------------------------------------------------------------------------------
+    [[nodiscard]] bool maps_by_http() const noexcept { return http_ && http_->established(); }
+    /// Those of the map, and those that the connection string names.
+    [[nodiscard]] std::vector<protocol::Endpoint> management_nodes() const;
+    /// Why it is not the map in force now; empty: it is.
+    std::string http_map(std::string_view config, const protocol::Endpoint& sender);
+    /// A node gave no map, for this reason.
+    void note_failure(errc code, const std::string& message, const std::string& node);
+    /// None of them has.
+    void http_failed() { round_failed(); }
+
     // ---- told by the core ----------------------------------------------------------------------------------------
     /// The session's node answered NOT_MY_VBUCKET: the request goes to where the map has it by now.
     void not_mine(Slot& slot, const protocol::Frame& frame);
@@ -141,17 +156,28 @@ public:
     void bury() noexcept;
 
 private:
-    // Seeds, while there is no map.
+    // Seeds, while there is no map, or nobody in it can be reached (seeds.cpp).
+    void make_seeds(const std::vector<protocol::Endpoint>& endpoints);
+    void begin_seeds();
+    void on_service(std::vector<ServiceTarget> targets, std::error_code error) override;
     void start_round();
     void start_seed();
     void seed_failed(Session& session, errc code, const std::string& message);
+    void sessions_failed();
+    [[nodiscard]] bool http_may_help();
     void round_failed();
     void on_seed_timer();
+    void seeds_done();
+    void return_to_seeds();
+    void drop_seeds();
+
+    void watch_polling();
+    void on_poll_timer();
 
     /// A map from a node: if it is news, sessions and routes follow it. Otherwise the reason why the tracker refused
     /// it.
     std::string offer(Session& session, std::string_view config);
-    void apply(Session& source);
+    void apply(const Session* source);
     void follow_vbuckets(const protocol::ClusterMap& map);
     void follow_ring(const protocol::ClusterMap& map);
     void make_ring();
@@ -185,6 +211,10 @@ private:
     std::vector<std::unique_ptr<Session>> retired_;  ///< out of the map; the last answers are awaited
     std::unique_ptr<TimerEvent> seed_timer_;
     std::unique_ptr<TimerEvent> retry_timer_;
+    std::unique_ptr<TimerEvent> poll_timer_;
+    std::unique_ptr<Pending> looking_up_;  ///< the seeds' SRV records
+    std::unique_ptr<HttpConfig> http_;     ///< once it was needed
+    AttemptLimits attempts_;
     Backoff seed_backoff_;
     Failure worst_;  ///< of this round of seeds: the one that tells most
     std::size_t next_seed_ = 0;
@@ -196,6 +226,8 @@ private:
     bool refreshing_ = false;
     bool refresh_again_ = false;  ///< what is being answered may be old by now
     bool between_rounds_ = false;
+    bool in_round_ = false;
+    bool returned_ = false;  ///< to the seeds, though there is a map
     bool loop_gone_ = false;
 };
 

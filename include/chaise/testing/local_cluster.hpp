@@ -59,6 +59,11 @@ struct LocalClusterOptions {
     Duration persistence_delay = Duration::zero();
     /// From a change of the cluster's map to the moment when a node believes it.
     Duration config_delay = Duration::zero();
+    /// Nodes tell cluster maps on key-value connections. Without that, as very old servers, only over HTTP.
+    bool cccp = true;
+    /// The management service knows `/pools/default/bs/BUCKET`; without that, as old servers, only
+    /// `/pools/default/bucketsStreaming/BUCKET`.
+    bool terse_streams = true;
     /// Of uuids and the like: the same seed gives the same cluster.
     std::uint64_t seed = 1;
     /// In a SimWorld: node i is the host `host_prefix` + (i + 1).
@@ -130,6 +135,8 @@ public:
 
     /// "couchbase://127.0.0.1:P1,127.0.0.1:P2": the members; with the bucket's name behind it, if one is given.
     [[nodiscard]] std::string connection_string(std::string_view bucket = {}) const;
+    /// The same by the management service: "couchbase://127.0.0.1:P1=http,127.0.0.1:P2=http".
+    [[nodiscard]] std::string management_connection_string(std::string_view bucket = {}) const;
     [[nodiscard]] std::size_t nodes() const;
     /// Where a node's key-value service listens, or listened when it was last alive.
     [[nodiscard]] Endpoint endpoint(std::size_t node) const;

@@ -32,6 +32,7 @@ struct ScriptMap {
     std::vector<std::vector<int>> replicas{};  ///< vbucket → server numbers, or -1; empty: the bucket has none
     std::vector<std::string> groups{};         ///< server number → server group
     std::string bucket = "default";
+    std::string uuid = "u";
     bool dollar_host = false;  ///< the serverList says $HOST, and nodesExt no hostname
 
     /// vbucket v is held by server v mod n.
@@ -74,9 +75,10 @@ struct ScriptMap {
                    R"("services":{"kv":11210,"mgmt":8091}})";
         }
         return R"({"rev":)" + std::to_string(rev) + R"(,"revEpoch":)" + std::to_string(epoch) + R"(,"name":")" +
-               bucket + R"(","uuid":"u","nodeLocator":"vbucket","nodes":[)" + nodes + R"(],"nodesExt":[)" + ext +
-               R"(],"vBucketServerMap":{"hashAlgorithm":"CRC","numReplicas":)" + std::to_string(replica_count()) +
-               R"(,"serverList":[)" + servers + R"(],"vBucketMap":[)" + rows(active, replicas) + "]" +
+               bucket + R"(","uuid":")" + uuid + R"(","nodeLocator":"vbucket","nodes":[)" + nodes +
+               R"(],"nodesExt":[)" + ext + R"(],"vBucketServerMap":{"hashAlgorithm":"CRC","numReplicas":)" +
+               std::to_string(replica_count()) + R"(,"serverList":[)" + servers + R"(],"vBucketMap":[)" +
+               rows(active, replicas) + "]" +
                (forward.empty() ? "" : R"(,"vBucketMapForward":[)" + rows(forward) + "]") + "}}";
     }
 
@@ -116,6 +118,7 @@ public:
         bool silent = false;                           ///< takes everything, answers nothing
         bool hold = false;                             ///< operations wait for answer(), not executed
         bool garbled = false;                          ///< answers to OBSERVE are nonsense
+        bool no_maps = false;                          ///< does not know GET_CLUSTER_CONFIG, as very old servers
         bool hold_config = false;                      ///< so do questions for the map, after the bootstrap
         Speaks speaks = Speaks::couchbase;
         std::set<protocol::Feature> denied{};  ///< beside the cluster's
@@ -325,6 +328,10 @@ private:
                      .link = shared(link)};
             if (frame.opcode == Opcode::get_cluster_config) {
                 ++node.config_asked;
+                if (node.no_maps) {
+                    link.send(unknown(frame));
+                    continue;
+                }
                 if (!node.hold_config) {
                     link.send(config_answer(one));
                     continue;
@@ -397,6 +404,8 @@ private:
             case Opcode::get_cluster_config:
                 if (!ready_.contains(&link)) {
                     r.status = Status::no_bucket;
+                } else if (node.no_maps) {
+                    r.status = Status::unknown_command;
                 } else if (!knows(frame, node)) {
                     value = map_text(node);
                 }

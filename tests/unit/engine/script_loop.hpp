@@ -14,6 +14,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -124,6 +125,7 @@ struct ScriptNet {
     struct Step final : Pending {
         ResolveHandler* resolve = nullptr;
         ConnectHandler* connect = nullptr;
+        ServiceHandler* service = nullptr;
         Endpoint endpoint;
         std::string host;
         std::shared_ptr<std::list<Step*>> pending;
@@ -133,6 +135,9 @@ struct ScriptNet {
     std::shared_ptr<StepFault> fault = std::make_shared<StepFault>();
     std::map<std::string, std::vector<std::string>> addresses;  ///< default: the host itself
     std::error_code resolve_error;
+    std::optional<std::map<std::string, std::vector<ServiceTarget>>> services;  ///< SRV records; none: no such lookup
+    bool hang_service = false;
+    std::vector<std::string> services_asked;
     std::map<std::string, std::error_code> connect_errors;  ///< by address; "*" for all
     std::set<std::string> unresolvable;
     std::set<std::string> hanging;  ///< hosts of which nothing is heard, not even a refusal
@@ -248,11 +253,11 @@ private:
         auto steps = std::vector<ScriptNet::Step*>(net.pending->begin(), net.pending->end());
         for (ScriptNet::Step* step : steps) {
             if (std::find(net.pending->begin(), net.pending->end(), step) == net.pending->end()) continue;
-            if (step->resolve ? net.hang_resolve : net.hang_connect) continue;
+            if (step->service ? net.hang_service : step->resolve ? net.hang_resolve : net.hang_connect) continue;
             if (step->connect && net.hanging.contains(step->endpoint.address)) continue;
             did = true;
             net.pending->remove(step);
-            guarded([&] { step->resolve ? resolve(*step) : connect(*step); });
+            guarded([&] { step->service ? look_up(*step) : step->resolve ? resolve(*step) : connect(*step); });
         }
         for (std::size_t i = 0; i < net.links.size(); ++i) {
             const std::shared_ptr<Link> link = net.links[i];
@@ -269,6 +274,11 @@ private:
             if (link->closed_by_client) link->handler = nullptr;
         }
         return did;
+    }
+    void look_up(ScriptNet::Step& step) {
+        const auto known = net.services->find(step.host);
+        if (known != net.services->end()) return step.service->on_service(known->second, {});
+        step.service->on_service({}, std::make_error_code(std::errc::host_unreachable));
     }
     void resolve(ScriptNet::Step& step) {
         net.resolved.push_back(step.host);
@@ -401,6 +411,14 @@ public:
         auto step = this->step();
         step->resolve = &handler;
         step->host = host;
+        return step;
+    }
+    [[nodiscard]] std::unique_ptr<Pending> resolve_service(std::string_view name, ServiceHandler& handler) override {
+        if (!loop_->net.services) return nullptr;
+        loop_->net.services_asked.emplace_back(name);
+        auto step = this->step();
+        step->service = &handler;
+        step->host = name;
         return step;
     }
 

@@ -1,4 +1,4 @@
-#include "event_probe.hpp"
+#include "tests/support/stub_name_server.hpp"
 
 #include "iops/posix/posix_transport_factory.hpp"
 #include "iops/resolver/resolver.hpp"
@@ -6,11 +6,6 @@
 #include <chaise/epoll.hpp>
 
 #include <catch2/catch.hpp>
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <ares.h>
 
@@ -20,6 +15,7 @@
 #include <sstream>
 
 using namespace chaise;
+using chaise::testing::StubNameServer;
 using namespace std::chrono_literals;
 
 namespace {
@@ -38,92 +34,20 @@ struct Answer final : ResolveHandler {
     }
 };
 
-/// A name server on a loopback UDP port, on the loop under test.
-class StubServer {
-public:
-    explicit StubServer(IOPS& iops) : iops_(iops) {
-        fd_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t length = sizeof address;
-        auto* const generic = reinterpret_cast<sockaddr*>(&address);
-        REQUIRE(::bind(fd_, generic, length) == 0);
-        REQUIRE(::getsockname(fd_, generic, &length) == 0);
-        port_ = ntohs(address.sin_port);
-        iops_.watch(*event_, fd_, read_event);
-    }
-    ~StubServer() {
-        iops_.cleanup(*event_);
-        ::close(fd_);
-    }
-    [[nodiscard]] ResolverOptions options() const {
-        ResolverOptions options;
-        options.nameservers = "127.0.0.1:" + std::to_string(port_);
-        options.timeout = 100ms;
-        options.tries = 2;
-        return options;
-    }
-
-    std::map<std::string, std::vector<std::string>> names;  // name -> IPv4 and IPv6 addresses
-    bool silent = false;
-    int questions = 0;
-
-private:
-    void answer() {
-        std::string query(512, '\0');
-        sockaddr_in peer{};
-        socklen_t length = sizeof peer;
-        auto* const generic = reinterpret_cast<sockaddr*>(&peer);
-        const ssize_t got = ::recvfrom(fd_, query.data(), query.size(), 0, generic, &length);
-        iops_.watch(*event_, fd_, read_event);
-        if (got < 17) return;
-        query.resize(static_cast<std::size_t>(got));
-        ++questions;
-        if (silent) return;
-        std::string name;
-        std::size_t at = 12;
-        while (at < query.size() && query[at] != 0) {
-            const auto label = static_cast<std::size_t>(static_cast<unsigned char>(query[at]));
-            if (!name.empty()) name += '.';
-            name += query.substr(at + 1, label);
-            at += label + 1;
-        }
-        const char type = query[at + 2];
-        std::string reply = query.substr(0, at + 5);  // header and question
-        reply[2] = static_cast<char>(0x81);           // an answer
-        reply[3] = static_cast<char>(0x80);
-        for (std::size_t i = 6; i < 12; ++i) reply[i] = 0;
-        const auto known = names.find(name);
-        if (known == names.end()) {
-            reply[3] = static_cast<char>(0x83);  // no such name
-        } else {
-            for (const std::string& address : known->second) {
-                const bool v6 = address.find(':') != std::string::npos;
-                if (type != (v6 ? 28 : 1)) continue;
-                in6_addr bytes{};
-                REQUIRE(::inet_pton(v6 ? AF_INET6 : AF_INET, address.c_str(), &bytes) == 1);
-                const char size = v6 ? 16 : 4;
-                reply += {'\xc0', '\x0c', 0, type, 0, 1, 0, 0, 0, 60, 0, size};
-                reply.append(reinterpret_cast<const char*>(&bytes), static_cast<std::size_t>(size));
-                ++reply[7];
-            }
-        }
-        ::sendto(fd_, reply.data(), reply.size(), 0, generic, length);
-    }
-
-    IOPS& iops_;
-    TestIoEvent event_{iops_, [this] { answer(); }};
-    int fd_ = -1;
-    int port_ = 0;
-};
+ResolverOptions asking(const StubNameServer& server) {
+    ResolverOptions options;
+    options.nameservers = server.address();
+    options.timeout = 100ms;
+    options.tries = 2;
+    return options;
+}
 
 /// A loop with a stub name server, and a factory that asks it.
 struct World {
     EpollLoop loop;
     std::unique_ptr<IOPS> iops = loop.make_iops();
-    StubServer server{*iops};
-    PosixTransportFactory factory{*iops, {.user_timeout = 0ms, .resolver = server.options()}};
+    StubNameServer server{*iops};
+    PosixTransportFactory factory{*iops, {.user_timeout = 0ms, .resolver = asking(server)}};
 
     bool run_until(const std::function<bool()>& done, std::chrono::milliseconds limit = 5s) {
         const TimePoint end = loop.now() + limit;
@@ -225,10 +149,10 @@ TEST_CASE("A name server that is silent is a timeout") {
 
 TEST_CASE("A name server that is not there is an error") {
     World world;
-    ResolverOptions options = world.server.options();
+    ResolverOptions options = asking(world.server);
     {
-        StubServer gone{*world.iops};
-        options = gone.options();
+        StubNameServer gone{*world.iops};
+        options = asking(gone);
     }
     PosixTransportFactory factory{*world.iops, {.user_timeout = 0ms, .resolver = options}};
     Answer answer;
@@ -251,9 +175,9 @@ TEST_CASE("A resolution that is destroyed calls nobody, and leaves nothing armed
     EpollLoop loop;
     const std::unique_ptr<IOPS> iops = loop.make_iops();
     const std::unique_ptr<IOPS> server_iops = loop.make_iops();
-    auto server = std::make_unique<StubServer>(*server_iops);
+    auto server = std::make_unique<StubNameServer>(*server_iops);
     server->silent = true;
-    PosixTransportFactory factory{*iops, {.user_timeout = 0ms, .resolver = server->options()}};
+    PosixTransportFactory factory{*iops, {.user_timeout = 0ms, .resolver = asking(*server)}};
     std::array<Answer, 3> answers;
     for (Answer& answer : answers) answer.pending = factory.resolve("node1.chaise.test", answer);
     for (int i = 0; i < 20 && server->questions < 3; ++i) loop.run_one_turn(5ms);
@@ -275,4 +199,63 @@ TEST_CASE("One of two resolutions is destroyed, the other is answered") {
     REQUIRE(world.run_until([&] { return kept.calls == 1; }));
     CHECK_FALSE(kept.error);
     CHECK(dropped.calls == 0);
+}
+
+namespace {
+
+struct Targets final : ServiceHandler {
+    std::unique_ptr<Pending> pending;
+    std::vector<ServiceTarget> targets;
+    std::error_code error;
+    int calls = 0;
+    void on_service(std::vector<ServiceTarget> found, std::error_code failed) override {
+        ++calls;
+        targets = std::move(found);
+        error = failed;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("SRV records are looked up") {
+    World w;
+    w.server.services["_couchbase._tcp.example.com"] = {{"a.example.com", 11210}, {"b.example.com", 11999}};
+    Targets found, missing, cancelled;
+    found.pending = w.factory.resolve_service("_couchbase._tcp.example.com", found);
+    missing.pending = w.factory.resolve_service("_couchbase._tcp.nobody.test", missing);
+    cancelled.pending = w.factory.resolve_service("_couchbase._tcp.example.com", cancelled);
+    CHECK(found.calls == 0);
+    cancelled.pending.reset();
+    REQUIRE(w.run_until([&] { return found.calls + missing.calls == 2; }));
+    CHECK_FALSE(found.error);
+    CHECK(found.targets == std::vector<ServiceTarget>{{"a.example.com", 11210}, {"b.example.com", 11999}});
+    CHECK(missing.error.category() == resolver_category());
+    CHECK(missing.targets.empty());
+    CHECK(cancelled.calls == 0);
+}
+
+TEST_CASE("SRV records: a silent name server is given up, names and records side by side") {
+    World w;
+    w.server.silent = true;
+    Targets records;
+    Answer name;
+    records.pending = w.factory.resolve_service("_couchbase._tcp.example.com", records);
+    name.pending = w.factory.resolve("example.test", name);
+    REQUIRE(w.run_until([&] { return records.calls + name.calls == 2; }));
+    CHECK(records.error);
+    CHECK(name.error);
+}
+
+TEST_CASE("Name servers are told to a factory before it has resolved anything, not later") {
+    EpollLoop loop;
+    const auto iops = loop.make_iops();
+    StubNameServer server{*iops};
+    server.names["node.example.com"] = {"192.0.2.7"};
+    TransportFactory& factory = iops->transport_factory();
+    REQUIRE(factory.use_name_servers(server.address()));
+    Answer answer;
+    answer.pending = factory.resolve("node.example.com", answer);
+    while (answer.calls == 0) loop.run_one_turn(50ms);
+    CHECK(answer.addresses == std::vector<std::string>{"192.0.2.7"});
+    CHECK_FALSE(factory.use_name_servers("192.0.2.1"));
 }
