@@ -64,8 +64,7 @@ TEST_CASE("a loop that cannot be told name servers says so at once", "[seeds]") 
                     NotSupportedError);
 }
 
-// ---- the way back
-// ----------------------------------------------------------------------------------------------------
+// ---- the way back -----------------------------------------------------------------------------------------------
 
 TEST_CASE("every node of the map is lost: the seeds know where the cluster is by now", "[seeds]") {
     ClusterFixture f(ScriptMap::spread({"n1", "n2"}), "couchbase://s1");
@@ -164,8 +163,7 @@ TEST_CASE("names are resolved anew for every attempt, also after all were lost",
     CHECK(f.cluster.connections("10.0.0.2") == 1);
 }
 
-// ---- SRV records
-// -----------------------------------------------------------------------------------------------------
+// ---- SRV records ------------------------------------------------------------------------------------------------
 
 TEST_CASE("SRV records name the seeds", "[seeds][srv]") {
     ClusterFixture f(ScriptMap::spread({"n1", "n2"}), "couchbase://example.com");
@@ -260,8 +258,36 @@ TEST_CASE("a bucket that closes while records are looked up leaves nothing", "[s
     CHECK(f.loop.armed_timers() == 0);
 }
 
-// ---- polling
-// ---------------------------------------------------------------------------------------------------------
+// ---- nodes that disagree ----------------------------------------------------------------------------------------
+
+TEST_CASE("two nodes that disagree are not asked to and fro without a pause; a newer map ends it", "[seeds]") {
+    ClusterFixture f;
+    f.connected();
+    const std::string key = f.cluster.key_at("n1");
+    ScriptMap at_n2 = f.cluster.moved(key, 1), at_n1 = f.cluster.map;
+    ++at_n1.rev;  // the same revision, and another map
+    f.cluster.node("n1").map = at_n2;
+    f.cluster.node("n2").map = at_n1;
+    f.cluster.node("n1").owned.emplace();
+    f.cluster.node("n2").owned.emplace();
+    Outcome& get = f.get(key, {.timeout = 20s, .quiet = true});
+    f.loop.advance(3s);
+    CHECK(get.pending());
+    CHECK(f.cluster.path(key).size() >= 3);
+    CHECK(f.cluster.path(key).size() <= 15);
+    ScriptMap next = f.cluster.moved(key, 2);
+    next.rev = at_n1.rev + 1;
+    f.cluster.publish(next);
+    for (const char* host : {"n1", "n2"}) {
+        f.cluster.node(host).map.reset();
+        f.cluster.node(host).owned.reset();
+    }
+    f.loop.advance(2s);
+    CHECK(get.ok());
+    CHECK(f.cluster.path(key).back() == "n3");
+}
+
+// ---- polling ----------------------------------------------------------------------------------------------------
 
 TEST_CASE("nodes that push maps are not asked for them; others are, one after the other", "[seeds][polling]") {
     const bool pushes = GENERATE(true, false);
