@@ -137,12 +137,18 @@ public:
         if (options_.nodes == nodes_max) throw std::logic_error("LocalCluster: there are 64 nodes");
         const NodeId node = options_.nodes++;
         const NodePlace& first = places_->places.front();
-        NodePlace place{
-            .kv = {first.kv.address, 0}, .http = {first.http.address, 0}, .views = {first.views.address, 0}};
-        if (simulated_) {
-            const std::string host = options_.host_prefix + std::to_string(node + 1);
-            place = {.kv = {host, 11210}, .http = {host, 8091}, .views = {host, 8092}};
-        }
+        NodePlace place{.kv = first.kv, .http = first.http, .services = first.services};
+        // As of the first node: at the same ports of another host, or at other ports of the same one.
+        const auto move = [&](Endpoint& endpoint) {
+            if (simulated_) {
+                endpoint.address = options_.host_prefix + std::to_string(node + 1);
+            } else {
+                endpoint.port = 0;
+            }
+        };
+        move(place.kv);
+        move(place.http);
+        for (Endpoint& service : place.services) move(service);
         places_->places.push_back(std::move(place));
         state().add_node(places_->places[node].kv.address);
         hosts_->start(node);
