@@ -29,6 +29,7 @@ SimulatedRun::SimulatedRun(std::uint64_t seed, std::ostream* trace, std::vector<
 void SimulatedRun::connect(std::string_view connection_string, BucketOptions options) {
     options.operation_timeout = 250ms;
     options.connect_timeout = 100ms;
+    options.silence_timeout = 250ms;
     // Queues that overflow now and then.
     if (random_.chance(0.2)) {
         options.max_queue_operations = random_.between(4, 24);
@@ -37,6 +38,7 @@ void SimulatedRun::connect(std::string_view connection_string, BucketOptions opt
         // Each host's, as often as maps may come and go while what was sent to it is waited for; two that wait.
         workload_.queue_bound(options.max_queue_operations, 4 * hosts + 2);
         workload_.also_explained(errc::queue_full);
+        small_queues_ = true;
     }
     for (auto& bucket : buckets_) {
         bucket = std::make_unique<AsyncBucket>(world_, connection_string, options);
@@ -79,6 +81,8 @@ void SimulatedRun::quiet_tail() {
     world_.faults_off();
     world_.run_for(1ms);  // what had been killed starts
     servers_faults_off();
+    // A queue that a silent connection has filled is refused at once, until that is found dead.
+    if (small_queues_) world_.run_for(2s);
     bool done = false;
     spawn(world_, read_everything(done));
     world_.run();

@@ -61,6 +61,7 @@ private:
 
     std::array<std::unique_ptr<AsyncBucket>, 2> buckets_;
     std::ostream* trace_;
+    bool small_queues_ = false;
     std::uint64_t unobserved_ = 0;
     TimePoint began_;
 };

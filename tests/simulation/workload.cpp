@@ -96,7 +96,7 @@ Task<> Workload::work(AsyncBucket& bucket, IOPS& clock, std::uint64_t number) {
             }
         } else if (random.chance(0.05)) {
             // One operation of several keys: reads, or writes.
-            const Verb verb = random.chance(0.5) ? Verb::get : Verb::upsert;
+            const Verb verb = reads_of_several_ && random.chance(0.5) ? Verb::get : Verb::upsert;
             std::vector<Call> calls;
             for (std::uint64_t n = random.between(1, 8); n > 0; --n) calls.push_back(draw_call(random, number, verb));
             co_await operate_on_several(bucket, std::move(calls));

@@ -66,6 +66,8 @@ public:
     /// An error that has its reason in what these servers do.
     void also_explained(errc code) { explained_.push_back(code); }
 
+    /// Whether several keys are read by one operation.
+    void reads_of_several(bool allowed) noexcept { reads_of_several_ = allowed; }
     /// A server has executed a write with success: whose it was is in the value.
     void executed(std::string_view key, std::string_view value);
     /// A queue of this many operations for each of so many lines: what is under way may not be more.
@@ -137,6 +139,7 @@ private:
     std::uint64_t done_ = 0;
     std::size_t queue_max_ = 0;  // 0: far away
     std::size_t lines_max_ = 0;
+    bool reads_of_several_ = true;
     bool script_over_ = false;
     bool locks_hold_ = true;
 };
