@@ -507,13 +507,17 @@ void Core::ask_for_config(Session& session, const std::optional<protocol::Config
     submit_to(session, slot, std::min(settings_.operation_timeout, config_patience), {}, request);
 }
 
-void Core::nothing_came(Slot& slot, void*, Error*) { unowned(slot); }
+void Core::nothing_came(Slot& slot, void*, Error*) {
+    --slot.core->own_;
+    unowned(slot);
+}
 
 bool Core::ask_for_nothing(Session& session, Duration timeout) {
     Slot& slot = acquire(nullptr, OperationKind::noop, protocol::Opcode::noop);
     slot.owners = owned_by_user;  // without a handle; the target is its one consumer
     slot.consumer = Consumer::callbacks;
     slot.target = &nothing_came;
+    ++own_;
     protocol::NoopRequest request{};
     submit_to(session, slot, timeout, {}, request);
     return (slot.owners & owned_by_wire) != 0;
@@ -522,6 +526,7 @@ bool Core::ask_for_nothing(Session& session, Duration timeout) {
 void Core::withdraw_closing(Slot& noop, const Slot* before) noexcept {
     if (noop.target != &nothing_came || noop.line->pipeline().begun(noop)) return;
     if (before && Pipeline::quiet(*before)) return;
+    --own_;
     abandon_slot(noop);
     unowned(noop);
 }
@@ -537,7 +542,11 @@ std::uint32_t Core::probe(Session& session) {
     slot.owners = owned_by_user;  // without a handle; the target is its one consumer
     slot.consumer = Consumer::callbacks;
     slot.copy = this_node;
-    slot.target = [](Slot& asked, void*, Error*) { unowned(asked); };
+    slot.target = [](Slot& asked, void*, Error*) {
+        --asked.core->own_;
+        unowned(asked);
+    };
+    ++own_;
     protocol::NoopRequest request{};
     submit_to(session, slot, settings_.silence_timeout, {}, request);
     return slot.line ? slot.opaque : 0;

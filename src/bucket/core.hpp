@@ -60,7 +60,7 @@ public:
     [[nodiscard]] bool closed() const noexcept { return closed_; }
     [[nodiscard]] Router& router() noexcept { return router_; }
     /// Slots that are not back in the pool.
-    [[nodiscard]] std::size_t operations() const noexcept { return pool_.in_use(); }
+    [[nodiscard]] std::size_t operations() const noexcept { return pool_.in_use() - own_; }
     [[nodiscard]] const Settings& settings() const noexcept { return settings_; }
     [[nodiscard]] IOPS& iops() noexcept { return *iops_; }
     /// Made when first asked for; null: the loop has none.
@@ -328,6 +328,7 @@ private:
     Slot* places_head_ = nullptr;    ///< who waits for room
     Slot* places_tail_ = nullptr;
     std::size_t places_ = 0;
+    std::size_t own_ = 0;            ///< NOOPs that nobody asked for
     std::vector<Slot*> pausing_;     ///< each with its place, plus 1, as its sequence
     std::vector<Slot*> starting_wholes_;  ///< wholes that start in this turn, the first one last
     std::unique_ptr<TimerEvent> turn_;
