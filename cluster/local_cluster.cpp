@@ -411,7 +411,8 @@ bool LocalCluster::flush_bucket(std::string_view name) {
     return impl_->ask([&] { return impl_->state().flush_bucket(name); });
 }
 
-// ---- views, queries, search, analytics --------------------------------------------------------------------------------
+// ---- views, queries, search, analytics
+// --------------------------------------------------------------------------------
 
 static_assert(static_cast<int>(LocalService::analytics) == static_cast<int>(HttpService::analytics));
 
@@ -454,7 +455,8 @@ void LocalCluster::forget_prepared_statements() {
     impl_->call([&] { impl_->places().query->prepared.clear(); });
 }
 
-// ---- scopes and collections --------------------------------------------------------------------------------------------
+// ---- scopes and collections
+// --------------------------------------------------------------------------------------------
 
 std::uint64_t LocalCluster::create_scope(std::string_view scope, std::string_view bucket) {
     return impl_->ask([&] { return impl_->state().create_scope(impl_->bucket_name(bucket), scope); });

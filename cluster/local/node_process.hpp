@@ -13,8 +13,8 @@
 #include "cluster/kv/node.hpp"
 #include "cluster/net/conversation_server.hpp"
 #include "cluster/query/query_http.hpp"
-#include "cluster/services/service_control.hpp"
 #include "cluster/services/scripted_http.hpp"
+#include "cluster/services/service_control.hpp"
 #include "cluster/services/service_faults.hpp"
 #include "cluster/views/views_http.hpp"
 

@@ -21,7 +21,7 @@ namespace chaise::testing {
 class ServiceControl final : public HttpHandler {
 public:
     ServiceControl(HttpHandler& inner, const ClusterState& cluster, std::shared_ptr<HttpFaults> faults,
-                std::shared_ptr<ScriptedAnswers> scripts)
+                   std::shared_ptr<ScriptedAnswers> scripts)
         : inner_(inner), cluster_(cluster), faults_(std::move(faults)), scripts_(std::move(scripts)) {}
 
     [[nodiscard]] HttpResponse answer(const HttpRequest& request) override;

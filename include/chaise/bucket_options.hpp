@@ -81,7 +81,8 @@ struct BucketOptions {
     bool enable_flush = false;
     /// Couchbase only. upsert, insert and replace compress values of `compression_min_size` bytes or more (32 to 20
     /// MiB) if that leaves no more than `compression_min_ratio` of them (over 0, at most 1). What was called
-    /// before a connection was ready, and what moves to a node that cannot inflate, goes uncompressed. Compressing allocates memory (libsnappy's).
+    /// before a connection was ready, and what moves to a node that cannot inflate, goes uncompressed. Compressing
+    /// allocates memory (libsnappy's).
     Compression compression = Compression::on;
     std::size_t compression_min_size = 32;
     double compression_min_ratio = 0.83;

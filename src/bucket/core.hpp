@@ -328,8 +328,8 @@ private:
     Slot* places_head_ = nullptr;    ///< who waits for room
     Slot* places_tail_ = nullptr;
     std::size_t places_ = 0;
-    std::size_t own_ = 0;            ///< NOOPs that nobody asked for
-    std::vector<Slot*> pausing_;     ///< each with its place, plus 1, as its sequence
+    std::size_t own_ = 0;                 ///< NOOPs that nobody asked for
+    std::vector<Slot*> pausing_;          ///< each with its place, plus 1, as its sequence
     std::vector<Slot*> starting_wholes_;  ///< wholes that start in this turn, the first one last
     std::unique_ptr<TimerEvent> turn_;
     std::unique_ptr<TimerEvent> deadline_timer_;

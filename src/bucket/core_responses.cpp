@@ -283,7 +283,7 @@ void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
             return deliver(slot, result);
         }
         case OperationKind::exists: {
-            const bool plain = frame.opcode == protocol::Opcode::get;
+            const bool plain = frame.opcode != protocol::Opcode::get_meta;
             const auto meta = plain ? std::nullopt : protocol::decode_get_meta(frame);
             if (!plain && !meta) return respond_with_malformed(slot, frame);
             retire(slot);

@@ -28,17 +28,16 @@ constexpr auto known_options = std::to_array<std::string_view>(
      // chaise's and today's clients', to come
      "query_timeout",
      // the seed's (seed-semantics.md B.1): who comes from there hears that it is not the name that is wrong
-     "certpath", "client_string", "config_cache", "config_cache_ro", "config_node_timeout",
-     "config_total_timeout", "console_log_level", "detailed_errcodes",
-     "dur_mutation_tokens", "durability_interval", "durability_timeout", "enable_errmap", "enable_tracing",
-     "error_thresh_count", "error_thresh_delay", "fetch_mutation_tokens", "http_pool_timeout", "http_poolsize",
-     "http_timeout", "ipv6", "keypath", "log_redaction", "n1ql_grace_period", "n1ql_timeout", "randomize_nodes",
-     "read_chunk_size", "retry_backoff", "retry_interval", "retry_nmv_delay", "retry_nmv_imm", "retry_policy",
-     "sasl_mech_force", "select_bucket", "send_hello", "ssl", "sync_dtor", "tcp_keepcnt", "tcp_keepidle",
-     "tcp_keepintvl", "tcp_nodelay", "timeout", "tracing_orphaned_queue_flush_interval", "tracing_orphaned_queue_size",
-     "tracing_threshold_analytics", "tracing_threshold_fts", "tracing_threshold_kv", "tracing_threshold_n1ql",
-     "tracing_threshold_queue_flush_interval", "tracing_threshold_queue_size", "tracing_threshold_view",
-     "truststorepath", "vb_noremap", "views_timeout", "wait_for_config"});
+     "certpath", "client_string", "config_cache", "config_cache_ro", "config_node_timeout", "config_total_timeout",
+     "console_log_level", "detailed_errcodes", "dur_mutation_tokens", "durability_interval", "durability_timeout",
+     "enable_errmap", "enable_tracing", "error_thresh_count", "error_thresh_delay", "fetch_mutation_tokens",
+     "http_pool_timeout", "http_poolsize", "http_timeout", "ipv6", "keypath", "log_redaction", "n1ql_grace_period",
+     "n1ql_timeout", "randomize_nodes", "read_chunk_size", "retry_backoff", "retry_interval", "retry_nmv_delay",
+     "retry_nmv_imm", "retry_policy", "sasl_mech_force", "select_bucket", "send_hello", "ssl", "sync_dtor",
+     "tcp_keepcnt", "tcp_keepidle", "tcp_keepintvl", "tcp_nodelay", "timeout", "tracing_orphaned_queue_flush_interval",
+     "tracing_orphaned_queue_size", "tracing_threshold_analytics", "tracing_threshold_fts", "tracing_threshold_kv",
+     "tracing_threshold_n1ql", "tracing_threshold_queue_flush_interval", "tracing_threshold_queue_size",
+     "tracing_threshold_view", "truststorepath", "vb_noremap", "views_timeout", "wait_for_config"});
 
 /// Strings end up in logs: credentials are never part of them (protocol.md 7.6), though the seed allowed it.
 constexpr auto credentials = std::to_array<std::string_view>({"username", "user", "password", "pass"});

@@ -216,7 +216,7 @@ TEST_CASE("Stats.without, with argument, list; statistics of keys") {
         const auto one = co_await bucket.key_stats(key);
         CHECK(one.stats().at("key_cas").size() == 1 + replicas_of(bucket));
         CHECK(one.get("key_flags") == "3");
-        const auto many = co_await bucket.key_stats_multi(keys(key, run.key("counted, missing"))).as_expected();
+        const auto many = co_await bucket.key_stats_multi(keys(key, run.key("counted-missing"))).as_expected();
         CHECK(many.error() == errc::document_not_found);
         CHECK(many.error().all_results<StatsResult>().at(key).has_value());
     });

@@ -560,7 +560,8 @@ async function testStalled(program, what) {
     ? [
         passes('a', { durabilityPersistTo: 1 }),
         fails('b', { durabilityReplicateTo: 1 }),
-        fails('c', { durabilityPersistTo: 2 }),
+        // Not 2: the SDK counts the active node once more than it is (see below).
+        fails('c', { durabilityPersistTo: 3 }),
         fails('d', { durabilityLevel: Majority }),
         fails('e', { durabilityLevel: PersistToMajority }),
       ]

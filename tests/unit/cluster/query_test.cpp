@@ -3,8 +3,8 @@
 #include <string>
 
 #include "cluster/query/query_http.hpp"
-#include "cluster/services/service_control.hpp"
 #include "cluster/services/scripted_http.hpp"
+#include "cluster/services/service_control.hpp"
 #include "cluster/services/service_faults.hpp"
 #include "views_fixture.hpp"
 

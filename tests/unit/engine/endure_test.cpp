@@ -659,7 +659,7 @@ TEST_CASE("bucket.durability: a default while it lives", "[endure]") {
 TEST_CASE("durable writes: level and timeout go with the mutation", "[endure]") {
     ScriptMap map = ScriptMap::replicated({"n1", "n2"}, 1);
     map.capabilities = R"("durableWrite")";
-    ClusterFixture f(map, "couchbase://n1");
+    ClusterFixture f(map, "couchbase://n1", {.silence_timeout = 1min});
     const auto framing = [](int level, unsigned timeout) {
         std::string frame = {'\x13', static_cast<char>(level), 0, 0};
         protocol::store_be16(frame.data() + 2, static_cast<std::uint16_t>(timeout));

@@ -105,6 +105,50 @@ TEST_CASE("an error for a miss says what a loud get's says", "[quiet]") {
     });
 }
 
+TEST_CASE("exists_multi and get_and_touch_multi tell hits and misses apart, too", "[quiet]") {
+    One one;
+    one.run([&]() -> Task<> {
+        const auto all = One::names(5);
+        co_await one.fill(all);
+        const auto there = co_await one.bucket->exists_multi(all);
+        for (std::size_t i = 0; i < 5; ++i) CHECK(there[i].result->exists() == (i % 2 == 0));
+        const auto touched = co_await one.bucket->get_and_touch_multi(all, 5s, {.quiet = true});
+        for (std::size_t i = 0; i < 5; ++i) CHECK(touched[i].result->success() == (i % 2 == 0));
+        CHECK(touched[4].result->value() == "value of key4");
+        const auto untouched = co_await one.bucket->get_and_touch_multi(keys("key0", "none"), 5s).as_expected();
+        CHECK(code_of(untouched) == errc::document_not_found);
+    });
+    one.world.run_for(7s);
+    one.run([&]() -> Task<> {
+        const auto gone = co_await one.bucket->exists_multi(keys("key0", "key2", "key4"));
+        for (const auto& [key, result] : gone) CHECK_FALSE(result->exists());
+    });
+    one.world.run_for(1s);
+    CHECK(one.bucket->operations() == 0);
+}
+
+TEST_CASE("withdrawn unsent, in whatever order, they leave nothing behind", "[quiet]") {
+    One one;
+    one.run([&]() -> Task<> {
+        co_await one.bucket->connect();
+        const auto all = One::names(3);
+        auto before = one.bucket->get("before", {.quiet = true});
+        auto first = one.bucket->get_multi(all, {.quiet = true});
+        auto second = one.bucket->get_multi(all, {.quiet = true});
+        const std::size_t pending = one.bucket->operations();
+        first.cancel();
+        CHECK(one.bucket->operations() == pending - 3);
+        const auto rest = co_await second;
+        CHECK(rest.size() == 3);
+        const auto none = co_await before;
+        CHECK_FALSE(none.success());
+        const auto cancelled = co_await first.as_expected();
+        CHECK(code_of(cancelled) == errc::cancelled);
+    });
+    one.world.run_for(1s);
+    CHECK(one.bucket->operations() == 0);
+}
+
 TEST_CASE("a later operation's answer tells of misses, in the order of issue", "[quiet]") {
     One one;
     one.run([&]() -> Task<> {
