@@ -84,9 +84,9 @@ public:
     void submit_to_all(Slot& slot, std::optional<Duration> timeout, std::vector<std::string> groups);
     /// An operation that consists of parts, which begin as soon as it is known whom to ask.
     void submit_when_open(Slot& whole, std::unique_ptr<Parts> parts, std::optional<Duration> timeout);
-    /// The router's own question for the cluster map.
     /// A NOOP of the session's own, which it can find under the opaque; 0 if there is no room for it.
     [[nodiscard]] std::uint32_t probe(Session& session);
+    /// The router's own question for the cluster map.
     void ask_for_config(Session& session, const std::optional<protocol::ConfigRevision>& known);
     /// A NOOP with this timeout, which nobody waits for. False: there is no room for it.
     bool ask_for_nothing(Session& session, Duration timeout);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <utility>
@@ -135,6 +136,23 @@ void Core::submit_when_open(Slot& whole, std::unique_ptr<Parts> parts, std::opti
         parts_due_ = true;
     } else if (!dispatching_) {
         clock_read_ = false;  // no turn need follow that would read it anew
+    }
+}
+
+void Core::start_all_parts() {
+    // Several memcached hosts are asked though connect() still waits for one of them.
+    const auto due = std::stable_partition(connecting_.begin(), connecting_.end(),
+                                           [](const Slot* slot) { return slot->kind == OperationKind::connect; });
+    starting_wholes_.assign(std::make_reverse_iterator(connecting_.end()), std::make_reverse_iterator(due));
+    connecting_.erase(due, connecting_.end());
+    while (!starting_wholes_.empty()) {  // a consumer may withdraw any that is still in it
+        Slot& slot = *starting_wholes_.back();
+        starting_wholes_.pop_back();
+        try {
+            start_parts(slot);
+        } catch (...) {
+            caught(std::current_exception());
+        }
     }
 }
 

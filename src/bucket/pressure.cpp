@@ -175,7 +175,8 @@ void Core::submit_close(Slot& slot, std::optional<Duration> drain) {
 }
 
 bool Core::drained() {
-    if (queue_head_ || !connecting_.empty() || parts_due_) return false;
+    if (queue_head_ || parts_due_) return false;
+    if (!connecting_.empty() || !starting_wholes_.empty() || !pausing_.empty()) return false;
     const auto idle = [](Line& line) {
         for (const Slot* slot = line.pipeline().first(); slot; slot = slot->next) {
             const bool own = slot->kind == OperationKind::cluster_config || slot->kind == OperationKind::probe;

@@ -90,13 +90,6 @@ struct Observed : ClusterFixture {
         }
         return all;
     }
-    void check_clean() {
-        for (auto& [host, node] : cluster.nodes()) node.hold = false;
-        cluster.answer_all();
-        loop.run();
-        CHECK(bucket->operations() == 0);
-        CHECK(unobserved.empty());
-    }
 
     std::string key;
     std::vector<std::unique_ptr<Book>> books;

@@ -1,7 +1,7 @@
 // Reads from replicas: any copy, one, all of them; nodes that are dead, silent or elsewhere, and maps that change
 // meanwhile.
 
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/replica_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -14,85 +14,6 @@ using namespace chaise::testing;
 using namespace std::chrono_literals;
 using protocol::Opcode;
 using Hosts = std::vector<std::string>;
-
-namespace {
-
-/// n1, n2, n3; the replicas of n1's vbuckets are on n2 and n3.
-struct Copies : ClusterFixture {
-    explicit Copies(ScriptMap map = ScriptMap::replicated({"n1", "n2", "n3"}, 2), BucketOptions options = {})
-        : ClusterFixture(std::move(map), "couchbase://n1,n2", options) {
-        key = cluster.key_at("n1");
-    }
-    /// The copies differ, so that it shows whose it is.
-    void fill() {
-        cluster.node("n1").items[key] = {"active", 0, 3};
-        cluster.node("n2").copies[key] = {"first", 0, 2};
-        cluster.node("n3").copies[key] = {"second", 0, 1};
-    }
-    struct Any : Outcome {
-        bool is_replica = false;
-    };
-    Any& any(GetReplicaOptions options = {}) {
-        books.push_back(std::make_unique<Any>());
-        Any& book = *books.back();
-        bucket->get_replica(key, options)
-            .set_callbacks(
-                [this, &book](ReplicaResult found) {
-                    note(book);
-                    book.value = found.owned();
-                    book.cas = found.cas();
-                    book.rc = found.rc();
-                    book.is_replica = found.is_replica();
-                },
-                [this, &book](const Error& error) {
-                    note(book);
-                    book.error = error;
-                });
-        return book;
-    }
-    struct All : Outcome {
-        std::vector<std::string> values;  ///< sorted; a replica's with a star
-    };
-    All& all(GetAllReplicasOptions options = {}) {
-        lists.push_back(std::make_unique<All>());
-        All& book = *lists.back();
-        bucket->get_all_replicas(key, options)
-            .set_callbacks(
-                [this, &book](AllReplicasResult found) {
-                    note(book);
-                    book.cas = found.cas();
-                    book.rc = found.rc();
-                    for (const ReplicaResult& copy : found) {
-                        book.values.push_back(copy.owned() + (copy.is_replica() ? "*" : ""));
-                    }
-                    std::sort(book.values.begin(), book.values.end());
-                },
-                [this, &book](const Error& error) {
-                    note(book);
-                    book.error = error;
-                });
-        return book;
-    }
-    [[nodiscard]] std::size_t replica_reads(const std::string& host) const {
-        return static_cast<std::size_t>(std::count_if(cluster.seen.begin(), cluster.seen.end(), [&](const auto& one) {
-            return one.node == host && one.opcode == Opcode::get_replica;
-        }));
-    }
-    /// Nothing is left when all that was held is answered.
-    void check_clean() {
-        for (auto& [host, node] : cluster.nodes()) node.hold = false;
-        cluster.answer_all();
-        loop.run();
-        CHECK(bucket->operations() == 0);
-        CHECK(unobserved.empty());
-    }
-
-    std::string key;
-    std::vector<std::unique_ptr<Any>> books;
-    std::vector<std::unique_ptr<All>> lists;
-};
-
-}  // namespace
 
 TEST_CASE("get_replica by index: that copy, and no other", "[replica]") {
     Copies f;
@@ -430,125 +351,6 @@ TEST_CASE("get_replica: the preferred server group", "[replica]") {
     }
 }
 
-TEST_CASE("get_replica: refused before anything is sent", "[replica]") {
-    Copies f;
-    f.connected();
-    f.key = "";
-    auto& empty = f.any();
-    auto& empty_all = f.all();
-    f.key = std::string(251, 'x');
-    auto& longer = f.any({.index = 0});
-    f.loop.run();
-    CHECK(empty.failed(errc::invalid_argument));
-    CHECK(empty_all.failed(errc::invalid_argument));
-    CHECK(longer.failed(errc::invalid_argument));
-    CHECK(f.cluster.seen.empty());
-    f.bucket->close().detach();
-    f.key = "k";
-    auto& closed = f.any();
-    f.loop.run();
-    CHECK(closed.failed(errc::shutdown));
-    CHECK(closed.error->context().key == "k");
-}
-
-TEST_CASE("get_replica: cancelled, dropped, closed, destroyed, at every step", "[replica]") {
-    const auto steps = {0, 1, 2, 3};
-    for (const int step : steps) {
-        for (const char* how : {"cancel", "drop", "close", "destroy"}) {
-            CAPTURE(step, how);
-            Copies f;
-            f.fill();
-            if (step > 0) f.connected();
-            for (const char* host : {"n1", "n2", "n3"}) f.cluster.node(host).hold = true;
-            auto any = std::make_optional(f.bucket->get_replica(f.key));
-            auto all = std::make_optional(f.bucket->get_all_replicas(f.key));
-            if (step > 1) f.loop.run();
-            if (step > 2) {  // one of all has answered
-                f.cluster.node("n2").copies.clear();
-                for (std::size_t n = 0; n < f.cluster.seen.size(); ++n) {
-                    if (f.cluster.seen[n].node == "n2") f.cluster.answer(n);
-                }
-                f.loop.run();
-            }
-            if (how == std::string_view("drop")) {
-                any.reset();
-                all.reset();
-                f.check_clean();
-                continue;
-            }
-            if (how == std::string_view("cancel")) {
-                any->cancel();
-                all->cancel();
-            }
-            Outcome first, second;
-            const auto watch = [&](auto& operation, Outcome& outcome) {
-                operation.set_callbacks([&](auto) { ++outcome.calls; },
-                                        [&](const Error& error) {
-                                            ++outcome.calls;
-                                            outcome.error = error;
-                                        });
-            };
-            watch(*any, first);
-            watch(*all, second);
-            if (how == std::string_view("close")) f.bucket->close().detach();
-            if (how == std::string_view("destroy")) f.bucket.reset();
-            f.loop.run();
-            const errc expected = how == std::string_view("cancel") ? errc::cancelled : errc::shutdown;
-            CHECK(first.failed(expected));
-            CHECK(second.failed(expected));
-            any.reset();
-            all.reset();
-            if (f.bucket && how == std::string_view("cancel")) f.check_clean();
-        }
-    }
-}
-
-TEST_CASE("get_replica: a callback ends others that start in the same turn", "[replica]") {
-    for (const bool cancel : {true, false}) {
-        CAPTURE(cancel);
-        Copies f;
-        f.fill();
-        f.connected();
-        Outcome outcome;
-        // Refused in its start, so that the callback runs between the starts.
-        auto first = f.bucket->get_replica(f.key, {.index = 9});
-        auto second = std::make_optional(f.bucket->get_replica(f.key));
-        auto third = std::make_optional(f.bucket->ping());
-        if (cancel) {
-            second->set_callbacks([&](auto) { ++outcome.calls; },
-                                  [&](const Error& error) {
-                                      ++outcome.calls;
-                                      outcome.error = error;
-                                  });
-        }
-        unsigned refused = 0;
-        first.set_callbacks([](auto) { FAIL("there is no such replica"); },
-                            [&](const Error&) {
-                                ++refused;
-                                if (cancel) second->cancel();
-                                if (!cancel) second.reset();
-                                third.reset();
-                            });
-        f.loop.run();
-        CHECK(refused == 1);
-        if (cancel) CHECK(outcome.failed(errc::cancelled));
-        // What is only dropped goes on, unobserved.
-        CHECK(f.replica_reads("n2") + f.replica_reads("n3") == (cancel ? 0 : 2));
-    }
-}
-
-TEST_CASE("get_replica: no more wait for the cluster than a queue may hold", "[replica]") {
-    Copies f(ScriptMap::replicated({"n1", "n2", "n3"}, 2), {.max_queue_operations = 10});
-    unsigned full = 0;
-    std::vector<AsyncResult<ReplicaResult>> waiting;
-    for (int i = 0; i < 12; ++i) {
-        waiting.push_back(f.bucket->get_replica(f.key));
-        waiting.back().set_callbacks([](auto) {}, [&](const Error& error) { full += error == errc::queue_full; });
-    }
-    f.loop.run();
-    CHECK(full == 2);
-}
-
 TEST_CASE("get_replica_multi: each entry from its copies", "[replica]") {
     Copies f;
     f.connected();
@@ -615,17 +417,4 @@ TEST_CASE("get_replica_multi: each entry from its copies", "[replica]") {
         auto gone = std::move(held);
     }
     f.check_clean();
-}
-
-TEST_CASE("get_replica: replicas are never written to", "[replica]") {
-    Copies f;
-    f.fill();
-    f.connected();
-    f.cluster.refuse("n1");
-    f.cluster.reset("n1");
-    f.loop.run();
-    auto& write = f.upsert(f.key, "x", {.timeout = 300ms});
-    f.loop.advance(300ms);
-    CHECK(write.failed(errc::timeout_before_send));
-    CHECK(f.cluster.path(f.key).empty());
 }
