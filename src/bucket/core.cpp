@@ -1,4 +1,5 @@
 #include "bucket/core.hpp"
+#include "bucket/parts.hpp"
 #include "operation/probe.hpp"
 
 #include <algorithm>
