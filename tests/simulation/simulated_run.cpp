@@ -15,10 +15,13 @@ namespace {
 /// comes back begins anew.
 constexpr std::uint64_t connects_in_a_second_max = 24;
 
+/// Small enough to be filled by what is soon simulated.
+constexpr std::size_t pipe_capacity = 16 * 1024;
+
 }  // namespace
 
 SimulatedRun::SimulatedRun(std::uint64_t seed, std::ostream* trace, std::vector<Verb> verbs, bool locks_and_numbers)
-    : world_(seed, {.swarm = true}),
+    : world_(seed, {.pipe_capacity = pipe_capacity, .swarm = true}),
       random_(world_.random("run")),
       workload_(world_, report_, std::move(verbs), locks_and_numbers),
       trace_(trace),
@@ -87,6 +90,8 @@ void SimulatedRun::quiet_tail() {
     spawn(world_, read_everything(done));
     world_.run();
     if (!done) complain("quiet tail: no answer");
+    spawn(world_, write_large());
+    world_.run();
     spawn(world_, change_quietly());
     world_.run();
 }
@@ -108,6 +113,19 @@ Task<> SimulatedRun::read_everything(bool& done) {
         }
     }
     done = true;
+}
+
+/// One request at a time, larger than the pipe: nothing else is there to have the rest of it sent.
+Task<> SimulatedRun::write_large() {
+    const std::string key = "large";
+    if (is_lost(key)) co_return;
+    for (auto& bucket : buckets_) {
+        std::string value(2 * pipe_capacity, '\0');
+        for (char& byte : value)
+            byte = static_cast<char>(128 + random_.below(128));  // nothing for Snappy, nor for executed()
+        const auto outcome = co_await bucket->upsert(key, value, {.timeout = 10s}).as_expected();
+        if (!outcome) complain("quiet tail: a large value: " + outcome.error().message());
+    }
 }
 
 void SimulatedRun::close_buckets() {

@@ -56,6 +56,7 @@ private:
     Task<> script();
     void quiet_tail();
     Task<> read_everything(bool& done);
+    Task<> write_large();
     void close_buckets();
     void close_books();
 

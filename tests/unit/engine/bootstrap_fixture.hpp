@@ -119,8 +119,7 @@ struct Talk {
     /// Until it ends, or `stop` is the next to be answered.
     Progress run(std::optional<protocol::Opcode> stop = {}) {
         Progress progress = Progress::more;
-        while (progress == Progress::more && !unanswered.empty() &&
-               unanswered.front().opcode != stop)
+        while (progress == Progress::more && !unanswered.empty() && unanswered.front().opcode != stop)
             progress = next();
         return progress;
     }
