@@ -6,10 +6,6 @@
 #include <bit>
 #include <cstring>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 namespace chaise::protocol {
 
 namespace {
@@ -36,21 +32,19 @@ struct Marks {
     std::uint64_t closing = 0;
 
     explicit Marks(const char* text) noexcept {
-        const __m128i quote = _mm_set1_epi8('"');
-        const __m128i backslash = _mm_set1_epi8('\\');
-        const __m128i lower = _mm_set1_epi8(0x20);
-        const __m128i open = _mm_set1_epi8('{');   // and '[' with that bit
-        const __m128i close = _mm_set1_epi8('}');  // and ']'
+        using Bytes [[gnu::vector_size(16)]] = char;
         for (unsigned part = 0; part < 4; ++part) {
-            const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + std::size_t{16} * part));
-            const __m128i lowered = _mm_or_si128(bytes, lower);
-            const auto mask = [part](__m128i equal) {
-                return std::uint64_t{static_cast<std::uint32_t>(_mm_movemask_epi8(equal))} << (16 * part);
+            Bytes bytes;
+            std::memcpy(&bytes, text + std::size_t{16} * part, sizeof bytes);
+            const Bytes lowered = bytes | static_cast<char>(0x20);  // '[' is '{' then, and ']' is '}'
+            const auto mask = [part](auto equal) {
+                const int bits = __builtin_ia32_pmovmskb128(std::bit_cast<Bytes>(equal));
+                return std::uint64_t{static_cast<std::uint32_t>(bits)} << (16 * part);
             };
-            quotes |= mask(_mm_cmpeq_epi8(bytes, quote));
-            backslashes |= mask(_mm_cmpeq_epi8(bytes, backslash));
-            opening |= mask(_mm_cmpeq_epi8(lowered, open));
-            closing |= mask(_mm_cmpeq_epi8(lowered, close));
+            quotes |= mask(bytes == '"');
+            backslashes |= mask(bytes == '\\');
+            opening |= mask(lowered == '{');
+            closing |= mask(lowered == '}');
         }
     }
 };

@@ -13,7 +13,7 @@
 #include <chaise/iops.hpp>
 #include <chaise/options.hpp>
 #include <chaise/result.hpp>
-#include <chaise/server_operations.hpp>
+#include <chaise/row_operations.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -40,16 +40,17 @@ namespace chaise {
 ///
 /// The operations on documents are those of DocumentOperations (document_operations.hpp), the operations of many keys
 /// those of MultiOperations (multi_operations.hpp), those on the copies of documents those of ReplicaOperations
-/// (replica_operations.hpp), those on nodes those of ServerOperations (server_operations.hpp) and of this class.
+/// (replica_operations.hpp), those on nodes those of ServerOperations (server_operations.hpp) and of this class, views
+/// and queries those of RowOperations (row_operations.hpp).
 template <class Face>
-class BasicBucket : public ServerOperations<Face> {
-    using ServerOperations<Face>::face_;
-    using ServerOperations<Face>::handle_;
+class BasicBucket : public RowOperations<Face> {
+    using RowOperations<Face>::face_;
+    using RowOperations<Face>::handle_;
 
 public:
     BasicBucket(Face face, std::unique_ptr<IOPS> iops, std::string_view connection_string,
                 const BucketOptions& options = {})
-        : ServerOperations<Face>(std::move(face), detail::BucketHandle(std::move(iops), connection_string, options)) {}
+        : RowOperations<Face>(std::move(face), detail::BucketHandle(std::move(iops), connection_string, options)) {}
     BasicBucket(const BasicBucket&) = delete;
     BasicBucket(BasicBucket&&) noexcept = default;
     BasicBucket& operator=(const BasicBucket&) = delete;

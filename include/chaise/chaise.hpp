@@ -6,6 +6,7 @@
 
 #include <chaise/async_bucket.hpp>
 #include <chaise/async_result.hpp>
+#include <chaise/async_view_base.hpp>
 #include <chaise/bucket_options.hpp>
 #include <chaise/collection.hpp>
 #include <chaise/diagnostics.hpp>
@@ -21,9 +22,12 @@
 #include <chaise/observe.hpp>
 #include <chaise/options.hpp>
 #include <chaise/pressure.hpp>
+#include <chaise/query_options.hpp>
 #include <chaise/replica.hpp>
 #include <chaise/result.hpp>
 #include <chaise/retry.hpp>
+#include <chaise/row.hpp>
+#include <chaise/rows.hpp>
 #include <chaise/spawn.hpp>
 #include <chaise/stoppable.hpp>
 #include <chaise/subdocument.hpp>
@@ -32,3 +36,4 @@
 #include <chaise/transcoder.hpp>
 #include <chaise/transport.hpp>
 #include <chaise/typed.hpp>
+#include <chaise/view_options.hpp>

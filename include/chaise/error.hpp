@@ -63,6 +63,8 @@ constexpr bool has_kind(ErrorKind set, ErrorKind one) noexcept {
     X(unsupported_operation,               12,   NotSupportedError,        "unsupported operation")                   \
     X(feature_not_available,               15,   NotSupportedError,        "feature not available")                   \
     X(scope_not_found,                     16,   NotFoundError,            "scope not found")                         \
+    X(index_not_found,                     17,   NotFoundError,            "index not found")                          \
+    X(index_exists,                        18,   KeyExistsError,           "index exists")                             \
     X(encoding_failure,                    19,   ValueFormatError,         "encoding failure")                        \
     X(decoding_failure,                    20,   ValueFormatError,         "decoding failure")                        \
     X(rate_limited,                        21,   TemporaryFailError,       "rate limited")                            \
@@ -94,6 +96,15 @@ constexpr bool has_kind(ErrorKind set, ErrorKind one) noexcept {
     X(xattr_cannot_modify_virtual_attribute, 128, InvalidError,            "cannot modify virtual attribute")         \
     X(xattr_no_access,                     130,  AuthError,                "no access to the extended attribute")    \
     X(document_not_locked,                 131,  TemporaryFailError,       "document not locked")                     \
+    X(planning_failure,                    201,  N1QLError,                "planning failure")                         \
+    X(index_failure,                       202,  N1QLError,                "index failure")                            \
+    X(prepared_statement_failure,          203,  N1QLError,                "prepared statement failure")               \
+    X(dml_failure,                         204,  N1QLError,                "DML failure")                              \
+    X(compilation_failure,                 301,  AnalyticsError,           "compilation failure")                      \
+    X(job_queue_full,                      302,  TemporaryFailError,       "job queue full")                           \
+    X(dataset_not_found,                   303,  NotFoundError,            "dataset not found")                        \
+    X(view_not_found,                      501,  NotFoundError,            "view not found")                           \
+    X(design_document_not_found,           502,  NotFoundError,            "design document not found")                \
     X(timeout_before_send,                 1001, TimeoutError,             "timeout before the request was sent")     \
     X(timeout_after_send,                  1002, TimeoutError,             "timeout after the request was sent")      \
     X(connection_lost_after_send,          1003, ConnectionLostError,      "connection lost after the request was sent") \
@@ -108,7 +119,12 @@ constexpr bool has_kind(ErrorKind set, ErrorKind one) noexcept {
     X(not_stored,                          1012, NotStoredError,           "not stored")                              \
     X(not_my_vbucket,                      1013, NotMyVbucketError,        "not my vbucket")                          \
     X(unknown_status,                      1014, UnknownStatusError,       "status unknown to the client")           \
-    X(queue_empty,                         1015, QueueEmpty,               "queue is empty")
+    X(queue_empty,                         1015, QueueEmpty,               "queue is empty")                         \
+    X(http_failure,                        1016, HTTPError,                "unexpected HTTP status")                   \
+    X(view_failure,                        1017, ViewEngineError,          "view engine error")                        \
+    X(query_failure,                       1018, N1QLError,                "query failed")                             \
+    X(search_failure,                      1019, SearchError,              "search failed")                            \
+    X(analytics_failure,                   1020, AnalyticsError,           "analytics query failed")
 
 // CHAISE_STATUS_ERRORS: X(server status, errc). Two depend on the operation (see errc_of_status): 0x02 is
 // document_exists for insert, 0x05 is document_not_found for append and prepend.
@@ -209,7 +225,10 @@ struct ErrorContext {
     std::string server_text{};              ///< what the server added to its status
     std::uint32_t opaque = 0;               ///< of the request, to find it in a capture
     std::optional<std::uint16_t> status{};  ///< as the server sent it
-    Duration time_spent{};                  ///< from the call to the outcome
+    std::optional<int> http_status{};       ///< of views and queries
+    /// Of the query service and analytics: of the first of its errors (seed: n1ql_errcode).
+    std::optional<std::int64_t> server_code{};
+    Duration time_spent{};  ///< from the call to the outcome
     /// Part of it that passed since the last attempt was handed to the network (to 1 ms, or a
     /// quarter of it on a busy connection); the rest was spent in queues and in earlier attempts. Nothing: the last
     /// attempt was not sent.
@@ -324,6 +343,11 @@ CHAISE_EXCEPTION(ConnectionLostError, NetworkError, TransientError);
 CHAISE_EXCEPTION(NotMyVbucketError, NetworkError, TransientError);
 CHAISE_EXCEPTION(ProtocolError, NetworkError);
 CHAISE_EXCEPTION(InternalError, InternalFault);
+CHAISE_EXCEPTION(HTTPError, virtual Exception);
+CHAISE_EXCEPTION(ViewEngineError, virtual Exception);
+CHAISE_EXCEPTION(N1QLError, virtual Exception);
+CHAISE_EXCEPTION(SearchError, virtual Exception);
+CHAISE_EXCEPTION(AnalyticsError, virtual Exception);
 CHAISE_EXCEPTION(NotSupportedError, virtual Exception);
 CHAISE_EXCEPTION(UnknownStatusError, virtual Exception);
 CHAISE_EXCEPTION(RequestCanceledError, virtual Exception);

@@ -1,6 +1,8 @@
 #include "bucket/core.hpp"
 #include "bucket/parts.hpp"
 #include "operation/probe.hpp"
+#include "rows/row_book.hpp"
+#include "rows/row_stream.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -58,6 +60,11 @@ HttpClient* Core::http() {
     return http_.get();
 }
 
+RowBook& Core::row_book() {
+    if (!row_book_) row_book_ = std::make_unique<RowBook>();
+    return *row_book_;
+}
+
 void Core::start() {
     starting_ = true;
     request_turn();
@@ -84,6 +91,9 @@ void Core::close() noexcept {
         enqueue(*waiting);
     }
     if (retry_timer_->active()) iops_->cancel(*retry_timer_);
+    if (row_book_) {
+        for (RowStream* stream : row_book_->streams) stream->shut_down();
+    }
 }
 
 // ---- starting operations ----------------------------------------------------------------------------------------
@@ -394,6 +404,9 @@ void Core::on_loop_destroyed() noexcept {
     closed_ = true;
     router_.lose_loop();
     router_.close();
+    if (row_book_) {
+        for (RowStream* stream : row_book_->streams) stream->lose_loop();
+    }
     connecting_.clear();
     closing_.clear();
     places_head_ = places_tail_ = nullptr;

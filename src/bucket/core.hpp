@@ -28,6 +28,7 @@
 namespace chaise::detail {
 
 class Parts;
+struct RowBook;
 
 /// "get", "upsert", …
 [[nodiscard]] std::string_view operation_name(OperationKind kind) noexcept;
@@ -65,6 +66,8 @@ public:
     [[nodiscard]] IOPS& iops() noexcept { return *iops_; }
     /// Made when first asked for; null: the loop has none.
     [[nodiscard]] HttpClient* http();
+    /// Of views and queries; made when first asked for.
+    [[nodiscard]] RowBook& row_book();
     void set_unobserved_handler(std::function<void(const Error&)> handler) { on_unobserved_ = std::move(handler); }
 
     // ---- starting operations ------------------------------------------------------------------------------------
@@ -354,6 +357,7 @@ private:
     bool loop_gone_ = false;
     std::exception_ptr exception_;
     std::function<void(const Error&)> on_unobserved_;
+    std::unique_ptr<RowBook> row_book_;
 };
 
 }  // namespace chaise::detail

@@ -125,6 +125,7 @@ std::string Error::message() const {
     std::string where;
     const auto add = [&](const std::string& part) { where += (where.empty() ? "" : ", ") + part; };
     if (c.status) add(fmt::format("status 0x{:02x}", *c.status));
+    if (c.http_status) add(fmt::format("HTTP {}", *c.http_status));
     if (c.opaque != 0) add(fmt::format("opaque 0x{:08x}", c.opaque));
     if (c.time_spent.count() != 0) add("after " + readable(c.time_spent));
     if (c.time_on_wire && code_ == errc::timeout_after_send) add(readable(*c.time_on_wire) + " of them on the wire");

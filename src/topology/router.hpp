@@ -132,6 +132,9 @@ public:
     /// A push: CLUSTERMAP_CHANGE_NOTIFICATION.
     void on_push(Session& session, const protocol::Frame& frame);
 
+    /// Where another service is to be had, by the map in force.
+    [[nodiscard]] std::vector<protocol::Endpoint> service_nodes(protocol::Service service) const;
+
     // ---- told by HttpConfig ---------------------------------------------------------------------------------------
     [[nodiscard]] bool maps_by_http() const noexcept { return http_ && http_->established(); }
     /// Those of the map, and those that the connection string names.

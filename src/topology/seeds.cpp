@@ -224,4 +224,9 @@ std::vector<protocol::Endpoint> Router::management_nodes() const {
     return out;
 }
 
+std::vector<protocol::Endpoint> Router::service_nodes(protocol::Service service) const {
+    if (!has_map()) return {};
+    return protocol::service_endpoints(*tracker_.current(), service, tracker_.network());
+}
+
 }  // namespace chaise::detail

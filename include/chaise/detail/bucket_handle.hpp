@@ -14,9 +14,11 @@
 #include <chaise/observe.hpp>
 #include <chaise/options.hpp>
 #include <chaise/pressure.hpp>
+#include <chaise/query_options.hpp>
 #include <chaise/replica.hpp>
 #include <chaise/result.hpp>
 #include <chaise/subdocument.hpp>
+#include <chaise/view_options.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -32,6 +34,7 @@
 namespace chaise::detail {
 
 struct KeySlots;
+class RowSource;
 
 /// One call of endure_multi, entry by entry.
 class EndureCall {
@@ -154,6 +157,13 @@ public:
     [[nodiscard]] AsyncResult<VersionResult> version(const ServerOptions& options);
     [[nodiscard]] AsyncResult<OperationResult> server(OperationKind kind, const ServerOptions& options);
     [[nodiscard]] AsyncResult<OperationResult> place(const PlaceOptions& options);
+    [[nodiscard]] std::unique_ptr<RowSource> view_query(std::string_view design, std::string_view view,
+                                                        const ViewOptions& options);
+    [[nodiscard]] std::unique_ptr<RowSource> n1ql_query(std::string_view statement, const QueryOptions& options);
+    [[nodiscard]] std::unique_ptr<RowSource> analytics_query(std::string_view statement,
+                                                             const AnalyticsOptions& options);
+    [[nodiscard]] std::unique_ptr<RowSource> search_query(std::string_view index, std::string_view body,
+                                                          const SearchOptions& options);
     [[nodiscard]] Pressure pressure() const;
     [[nodiscard]] AsyncResult<OperationResult> close(const CloseOptions& options);
     void on_unobserved(std::function<void(const Error&)> handler);

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-struct Row {
+struct ErrorRow {
     errc code;
     int number;
     std::string_view name;
@@ -37,7 +37,7 @@ bool caught_as(const Error& error) {
     }
 }
 
-const std::vector<Row> rows = {
+const std::vector<ErrorRow> rows = {
 #define X(name, number, exception, text) \
     {errc::name, number, #name, #exception, text, [](const Error& error) { return caught_as<exception>(error); }},
     CHAISE_ERRORS(X)
@@ -60,7 +60,7 @@ bool thrown_is(errc code) {
 TEST_CASE("every errc has one number, one name, one text, and is thrown as its class", "[error]") {
     std::set<int> numbers;
     std::set<std::string_view> names;
-    for (const Row& row : rows) {
+    for (const ErrorRow& row : rows) {
         INFO(row.name);
         CHECK(numbers.insert(row.number).second);
         CHECK(names.insert(row.name).second);
@@ -83,7 +83,7 @@ TEST_CASE("every errc has one number, one name, one text, and is thrown as its c
 }
 
 TEST_CASE("kind() says exactly which bases catch the exception", "[error]") {
-    for (const Row& row : rows) {
+    for (const ErrorRow& row : rows) {
         INFO(row.name << " " << row.class_name);
         const ErrorKind set = kind(row.code);
         CHECK(has_kind(set, ErrorKind::input) == thrown_is<InputError>(row.code));

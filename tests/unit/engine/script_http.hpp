@@ -17,6 +17,7 @@ public:
     struct Asked {
         HttpClient::Request request;
         HttpReceiver* receiver = nullptr;  ///< null: cancelled, or over
+        bool paused = false;
         void head(int status) const { receiver->on_head(status, "application/json"); }
         void body(std::string_view bytes) const { receiver->on_body(bytes); }
         void end(std::error_code error = {}, std::string message = {}, bool resolved = true) {
@@ -44,8 +45,8 @@ private:
     public:
         explicit Exchange(Asked& asked) : asked_(asked) {}
         ~Exchange() override { asked_.receiver = nullptr; }
-        void pause() override {}
-        void resume() override {}
+        void pause() override { asked_.paused = true; }
+        void resume() override { asked_.paused = false; }
 
     private:
         Asked& asked_;

@@ -21,6 +21,7 @@ struct ScriptMap {
     std::string bucket = "default";
     std::string uuid = "u";
     std::string capabilities{};  ///< of the bucket: "\"durableWrite\"", with commas between them
+    std::string services{};      ///< of every node, beside kv and mgmt: "\"capi\":8092"
     bool dollar_host = false;    ///< the serverList says $HOST, and nodesExt no hostname
 
     /// vbucket v is held by server v mod n.
@@ -60,7 +61,7 @@ struct ScriptMap {
             nodes += comma + "{}";
             ext += comma + "{" + (dollar_host ? "" : R"("hostname":")" + host + R"(",)") +
                    (i < groups.size() ? R"("serverGroup":")" + groups[i] + R"(",)" : "") +
-                   R"("services":{"kv":11210,"mgmt":8091}})";
+                   R"("services":{"kv":11210,"mgmt":8091)" + (services.empty() ? "" : "," + services) + "}}";
         }
         return R"({"rev":)" + std::to_string(rev) + R"(,"revEpoch":)" + std::to_string(epoch) + R"(,"name":")" +
                bucket + R"(","uuid":")" + uuid + R"(","bucketCapabilities":[)" + capabilities +

@@ -1,0 +1,458 @@
+// The stream of rows: whom it asks, how it ends, what it holds.
+
+#include "rows/row_book.hpp"
+#include "tests/unit/rows/rows_fixture.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <set>
+#include <string>
+
+using namespace chaise;
+using namespace chaise::testing;
+using namespace std::chrono_literals;
+using Strings = std::vector<std::string>;
+
+TEST_CASE("rows are given while the answer arrives, the rest behind them", "[rows]") {
+    RowsFixture f;
+    auto& got = f.view({.stale = Stale::ok});
+    REQUIRE(f.http.asked.size() == 1);
+    const HttpClient::Request& request = f.http.last().request;
+    CHECK(request.method == "GET");
+    CHECK(request.port == 8092);
+    CHECK(request.target == "/default/_design/d/_view/v?stale=ok");
+    CHECK(request.username == "me");
+    CHECK(request.password == "secret");
+    f.http.last().head(200);
+    f.http.last().body(R"({"total_rows":2,"rows":[{"id":"a","key":1,"va)");
+    f.loop.run();
+    CHECK(got.rows.empty());
+    f.http.last().body(R"(lue":null},)");
+    f.loop.run();
+    CHECK(got.rows == Strings{R"({"id":"a","key":1,"value":null})"});
+    f.http.last().body(R"({"id":"b","key":2,"value":{}}]})");
+    f.loop.run();
+    CHECK(got.rows.size() == 2);
+    CHECK_FALSE(got.done);
+    f.http.last().end();
+    f.loop.run();
+    CHECK(got.ok());
+    CHECK(got.meta == R"({"total_rows":2,"rows":[]})");
+}
+
+TEST_CASE("requests of the services go to their ports", "[rows]") {
+    RowsFixture f;
+    f.query({.client_context_id = "c"});
+    CHECK(f.http.last().request.port == 8093);
+    CHECK(f.http.last().request.method == "POST");
+    CHECK(f.http.last().request.target == "/query/service");
+    CHECK(f.http.last().request.body.find(R"("client_context_id":"c")") != std::string::npos);
+    f.answer(200, R"({"results":[1,"x"],"status":"success"})");
+    CHECK(f.all.back()->rows == Strings{"1", "\"x\""});
+    f.run(f.bucket->search_query("i", R"({"query":{}})"));
+    CHECK(f.http.last().request.port == 8094);
+    f.answer(200, R"({"status":{"total":1,"failed":0},"hits":[{"id":"x"}],"total_hits":1})");
+    CHECK(f.all.back()->rows == Strings{R"({"id":"x"})"});
+    f.run(f.bucket->analytics_query("SELECT 1"));
+    CHECK(f.http.last().request.port == 8095);
+    f.answer(200, R"({"results":[],"status":"success"})");
+    CHECK(f.all.back()->ok());
+}
+
+TEST_CASE("a query that is called before there is a map waits for it", "[rows]") {
+    ClusterFixture f(with_services(ScriptMap::spread({"n1"})));
+    ScriptHttp http(f.loop);
+    RowsFixture::Got got;
+    spawn(f.loop, RowsFixture::read(f.bucket->view_query("d", "v"), got));
+    CHECK(http.asked.empty());
+    f.loop.run();
+    REQUIRE(http.asked.size() == 1);
+    http.last().head(200);
+    http.last().body(R"({"rows":[1]})");
+    http.last().end();
+    f.loop.run();
+    CHECK(got.ok());
+    CHECK(got.rows == Strings{"1"});
+    f.bucket.reset();
+    f.loop.run();
+}
+
+TEST_CASE("found before anything is sent: told by the rows", "[rows]") {
+    RowsFixture f;
+    CHECK(f.view({.key = "x"}).failed(errc::invalid_argument));
+    CHECK(f.all.back()->error->context().operation == "view_query");
+    CHECK(f.http.asked.empty());
+    f.cluster.map.services.clear();
+    RowsFixture plain;
+    {
+        ClusterFixture none(ScriptMap::spread({"n1"}));
+        ScriptHttp http(none.loop);
+        none.loop.run();
+        RowsFixture::Got got;
+        spawn(none.loop, RowsFixture::read(none.bucket->view_query("d", "v"), got));
+        none.loop.run();
+        CHECK(got.failed(errc::service_not_available));
+        none.bucket.reset();
+        none.loop.run();
+    }
+    {
+        ClusterFixture deaf(with_services(ScriptMap::spread({"n1"})));
+        deaf.loop.run();
+        RowsFixture::Got got;
+        spawn(deaf.loop, RowsFixture::read(deaf.bucket->view_query("d", "v"), got));
+        deaf.loop.run();
+        CHECK(got.failed(errc::feature_not_available));
+    }
+    Fixture memcached;
+    RowsFixture::Got got;
+    spawn(memcached.loop, RowsFixture::read(memcached.bucket->view_query("d", "v"), got));
+    memcached.loop.run();
+    CHECK(got.failed(errc::unsupported_operation));
+}
+
+TEST_CASE("errors in the body, in both shapes, and by HTTP", "[rows]") {
+    struct Case {
+        int status;
+        std::string_view body;
+        errc view;  ///< success: none
+        std::size_t rows = 0;
+    };
+    RowsFixture f({"n1"});
+    for (const Case& one : std::initializer_list<Case>{
+             {404, R"({"error":"not_found","reason":"missing"})", errc::design_document_not_found},
+             {404, R"({"error":"not_found","reason":"Design document _design/d not found"})",
+              errc::design_document_not_found},
+             {404, R"({"error":"not_found","reason":"missing_named_view"})", errc::view_not_found},
+             {404, R"({"error":"not_found","reason":"no_db_file"})", errc::bucket_not_found},
+             {400, R"({"error":"query_parse_error","reason":"Invalid value for stale."})", errc::invalid_argument},
+             {401, R"({"error":"unauthorized","reason":"no"})", errc::authentication_failure},
+             {401, "<html>", errc::authentication_failure},
+             {403, R"({"error":"forbidden","reason":"no"})", errc::authentication_failure},
+             {500, R"({"error":"error","reason":"boom"})", errc::view_failure},
+             {500, "Internal", errc::http_failure},
+             {503, "", errc::service_not_available},
+             {302, R"({"error":"no_active_vbuckets","reason":"x"})", errc::http_failure},
+             {200, R"({"error":"x","reason":"y"})", errc::view_failure},
+             {200, R"({"rows":[1,2],"errors":[{"from":"n2","reason":"down"}]})", errc::view_failure, 2},
+             {200, R"({"rows":[1],"errors":[]})", errc::success, 1},
+         }) {
+        INFO(one.status << ' ' << one.body);
+        auto& got = f.view();
+        f.answer(one.status, one.body);
+        REQUIRE(got.done);
+        CHECK((got.error ? got.error->code() : errc::success) == one.view);
+        CHECK(got.rows.size() == one.rows);
+        if (!got.error) continue;
+        CHECK(got.error->context().http_status == one.status);
+        CHECK(got.error->context().node == "n1:8092");
+        if (one.status != 200) CHECK(got.error->context().server_text == one.body);
+        CHECK_FALSE(got.error->may_have_happened());
+    }
+    // The caller said that he wants to go on: told in the meta data.
+    auto& got = f.view({.on_error = OnViewError::continue_});
+    f.answer(200, R"({"rows":[1],"errors":[{"from":"n2","reason":"down"}]})");
+    CHECK(got.ok());
+    CHECK(RowsMeta(got.meta).errors() == R"([{"from":"n2","reason":"down"}])");
+}
+
+TEST_CASE("errors of the query service have their numbers", "[rows]") {
+    RowsFixture f({"n1"});
+    struct Case {
+        int code;
+        std::string_view text;
+        errc is;
+    };
+    for (const Case& one : std::initializer_list<Case>{{3000, "syntax", errc::parsing_failure},
+                                                       {4000, "plan", errc::planning_failure},
+                                                       {4040, "No such", errc::prepared_statement_failure},
+                                                       {4300, "The index x already exists", errc::index_exists},
+                                                       {5010, "eval", errc::internal_server_failure},
+                                                       {12003, "Keyspace", errc::collection_not_found},
+                                                       {12004, "No index", errc::index_not_found},
+                                                       {12009, "CAS mismatch", errc::cas_mismatch},
+                                                       {12009, "DML", errc::dml_failure},
+                                                       {12021, "Scope", errc::scope_not_found},
+                                                       {12015, "vector", errc::index_failure},
+                                                       {13014, "credentials", errc::authentication_failure},
+                                                       {1065, "parameter", errc::invalid_argument},
+                                                       {1080, "timeout", errc::timeout_after_send},
+                                                       {1000, "read only", errc::query_failure}}) {
+        INFO(one.code);
+        auto& got = f.query();
+        f.answer(one.code == 1080 ? 200 : 400, R"({"results":[7],"errors":[{"code":)" + std::to_string(one.code) +
+                                                   R"(,"msg":")" + std::string(one.text) + R"("}],"status":"fatal"})");
+        CHECK(got.failed(one.is));
+        CHECK(got.rows == Strings{"7"});
+        CHECK(got.error->context().server_code == one.code);
+        CHECK(got.error->message().find(one.text) != std::string::npos);
+    }
+    auto& got = f.query();
+    f.answer(200, R"({"results":[],"status":"stopped"})");
+    CHECK(got.failed(errc::query_failure));
+    f.run(f.bucket->search_query("i", "{}"));
+    f.answer(400, R"({"error":"rest_auth: preparePerms, err: index not found","status":"fail"})");
+    CHECK(f.all.back()->failed(errc::index_not_found));
+    f.run(f.bucket->analytics_query("x"));
+    f.answer(400, R"({"errors":[{"code":24045,"msg":"Cannot find analytics collection"}],"status":"fatal"})");
+    CHECK(f.all.back()->failed(errc::dataset_not_found));
+}
+
+TEST_CASE("an answer that is cut, or no JSON, is an error behind the rows that came", "[rows]") {
+    RowsFixture f({"n1"});
+    for (const auto& [body, rows] :
+         std::initializer_list<std::pair<std::string_view, std::size_t>>{{"", 0},
+                                                                         {R"({"rows":[1,2)", 1},
+                                                                         {R"({"rows":[1,2],"errors":)", 2},
+                                                                         {R"({"rows":[1,{"a":tru},3]})", 1},
+                                                                         {R"({"rows":[1 2]})", 1},
+                                                                         {R"({"rows":[1]} x)", 1},
+                                                                         {R"({"rows":[1],"a":tru})", 1}}) {
+        INFO(body);
+        auto& got = f.view();
+        f.answer(200, body);
+        CHECK(got.failed(errc::protocol_error));
+        CHECK(got.rows.size() == rows);
+    }
+    auto& got = f.view();
+    f.http.last().head(200);
+    f.http.last().body(R"({"rows":[1,)");
+    f.loop.run();
+    f.break_off();
+    CHECK(got.failed(errc::connection_lost_after_send));
+    CHECK(got.rows == Strings{"1"});
+    CHECK(f.http.open() == 0);
+}
+
+TEST_CASE("another node is asked if no row was given and it does no harm", "[rows]") {
+    SECTION("views") {
+        RowsFixture f;
+        auto& got = f.view();
+        f.break_off();
+        REQUIRE(f.http.asked.size() == 2);
+        f.answer(302, R"({"error":"no_active_vbuckets","reason":"x"})");
+        REQUIRE(f.http.asked.size() == 3);
+        const std::set<std::string> hosts{f.http.asked[0].request.host, f.http.asked[1].request.host,
+                                          f.http.asked[2].request.host};
+        CHECK(hosts.size() == 3);
+        f.answer(200, R"({"rows":[1]})");
+        CHECK(got.ok());
+        CHECK(got.rows == Strings{"1"});
+    }
+    SECTION("every node, once") {
+        RowsFixture f;
+        auto& got = f.view();
+        for (int i = 0; i < 3; ++i) f.break_off(i == 0);
+        CHECK(f.http.asked.size() == 3);
+        CHECK(got.failed(errc::not_connected));
+        CHECK(got.error->context().retries == 2);
+    }
+    SECTION("not when a row was given") {
+        RowsFixture f;
+        auto& got = f.view();
+        f.http.last().head(200);
+        f.http.last().body(R"({"rows":[1,)");
+        f.loop.run();
+        f.break_off();
+        CHECK(f.http.asked.size() == 1);
+        CHECK(got.failed(errc::connection_lost_after_send));
+    }
+    SECTION("rows that came and were not given are forgotten") {
+        RowsFixture f;
+        Rows rows = f.bucket->view_query("d", "v");
+        f.http.last().head(200);
+        f.http.last().body(R"({"rows":["old",)");
+        f.loop.run();
+        f.break_off();
+        REQUIRE(f.http.asked.size() == 2);
+        auto& got = f.run(std::move(rows));
+        f.answer(200, R"({"rows":["new"]})");
+        CHECK(got.rows == Strings{"\"new\""});
+    }
+    SECTION("a statement that may change something is not sent twice") {
+        RowsFixture f;
+        auto& unsent = f.query();
+        f.break_off(false);
+        REQUIRE(f.http.asked.size() == 2);
+        f.break_off(true);
+        CHECK(f.http.asked.size() == 2);
+        CHECK(unsent.failed(errc::connection_lost_after_send));
+        CHECK(unsent.error->may_have_happened());
+        auto& harmless = f.query({.readonly = true});
+        f.break_off(true);
+        CHECK(f.http.asked.size() == 4);
+        f.answer(200, R"({"results":[]})");
+        CHECK(harmless.ok());
+    }
+}
+
+TEST_CASE("nothing is read while nobody takes the rows", "[rows]") {
+    RowsFixture f;
+    Rows rows = f.bucket->view_query("d", "v");
+    f.http.last().head(200);
+    const std::string row = "\"" + std::string(998, 'x') + "\",";
+    std::string piece;
+    for (int i = 0; i < 64; ++i) piece += row;
+    f.http.last().body("{\"rows\":[");
+    int pieces = 0;
+    for (; pieces < 1000 && !f.http.last().paused; ++pieces) {
+        f.http.last().body(piece);
+        f.loop.run();
+    }
+    CHECK(pieces == 5);  // 64,000 bytes each, 256 KiB
+
+    int taken = 0;
+    const auto take = [&](int count) -> Task<> {
+        for (int i = 0; i < count; ++i) {
+            const Row one = co_await rows.next();
+            REQUIRE(one.json().size() == 1000);
+            ++taken;
+        }
+    };
+    spawn(f.loop, take(200));
+    f.loop.run();
+    CHECK(taken == 200);
+    CHECK(f.http.last().paused);
+    spawn(f.loop, take(100));
+    f.loop.run();
+    CHECK(taken == 300);
+    CHECK_FALSE(f.http.last().paused);
+    f.http.last().body("1]}");
+    f.http.last().end();
+    auto& got = f.run(std::move(rows));
+    CHECK(got.ok());
+    CHECK(got.rows.size() == 21);
+}
+
+TEST_CASE("time: until the answer begins, all attempts together; and in silence", "[rows]") {
+    RowsFixture f;
+    auto& late = f.view({.timeout = 2s});
+    CHECK(f.http.last().request.idle_timeout == 2s);
+    f.loop.advance(1500ms);
+    f.break_off();
+    f.loop.advance(400ms);
+    CHECK_FALSE(late.done);
+    f.loop.advance(100ms);
+    CHECK(late.failed(errc::timeout_after_send));
+    CHECK(f.http.open() == 0);
+
+    auto& slow = f.view({.timeout = 2s});  // the answer has begun: now only silence counts, which is HTTP's
+    f.http.last().head(200);
+    f.loop.advance(10s);
+    CHECK_FALSE(slow.done);
+    HttpReceiver* receiver = std::exchange(f.http.last().receiver, nullptr);
+    receiver->on_end({std::make_error_code(std::errc::timed_out), "silence", true, true});
+    f.loop.run();
+    CHECK(slow.failed(errc::timeout_after_send));
+}
+
+TEST_CASE("destroying rows ends the request; closing the bucket ends the rows", "[rows]") {
+    RowsFixture f;
+    {
+        Rows rows = f.bucket->view_query("d", "v");
+        f.http.last().head(200);
+        f.http.last().body("{\"rows\":[1,");
+        CHECK(f.http.open() == 1);
+    }
+    CHECK(f.http.open() == 0);
+    auto& got = f.view();
+    auto& query = f.query();
+    CHECK(f.http.open() == 2);
+    f.bucket.reset();
+    CHECK(f.http.open() == 0);
+    CHECK_FALSE(got.done);
+    f.loop.run();
+    CHECK(got.failed(errc::shutdown));
+    CHECK_FALSE(got.error->may_have_happened());
+    CHECK(query.failed(errc::shutdown));
+    CHECK(query.error->may_have_happened());
+}
+
+TEST_CASE("prepared statements: the plan is used again, and made anew when it is gone", "[rows]") {
+    RowsFixture f({"n1"});
+    const auto asked = [&](std::string_view what) {
+        return f.http.last().request.body.find(what) != std::string::npos;
+    };
+    auto& first = f.query({.adhoc = false});
+    CHECK(asked(R"("auto_execute":true,"statement":"PREPARE SELECT 1"})"));
+    f.answer(200, R"({"prepared":"p1","results":[1],"status":"success"})");
+    CHECK(first.ok());
+    auto& second = f.query({.adhoc = false});
+    CHECK(asked(R"("prepared":"p1"})"));
+    CHECK_FALSE(asked("statement"));
+    f.answer(404, R"({"errors":[{"code":4040,"msg":"No such prepared statement"}],"status":"fatal"})");
+    CHECK_FALSE(second.done);
+    CHECK(asked("PREPARE SELECT 1"));
+    f.answer(404, R"({"errors":[{"code":4040,"msg":"No such prepared statement"}],"status":"fatal"})");
+    CHECK(second.failed(errc::prepared_statement_failure));  // once
+    auto& third = f.query({.adhoc = false});
+    CHECK(asked("PREPARE SELECT 1"));
+    f.answer(200, R"({"prepared":"p2","results":[],"status":"success"})");
+    CHECK(third.ok());
+    f.query({.query_context = "default:b.s", .adhoc = false});
+    CHECK(asked("PREPARE SELECT 1"));
+    f.answer(200, R"({"results":[]})");
+}
+
+TEST_CASE("the book of plans forgets those that were not used for long", "[rows]") {
+    detail::PreparedStatements book;
+    for (std::size_t i = 0; i < detail::PreparedStatements::most; ++i) book.put(std::to_string(i), "p");
+    REQUIRE(book.find("0"));
+    book.put("one more", "p");
+    CHECK(book.size() == detail::PreparedStatements::most);
+    CHECK(book.find("0"));
+    CHECK_FALSE(book.find("1"));
+    book.put("0", "other");
+    CHECK(*book.find("0") == "other");
+    book.erase("0");
+    CHECK_FALSE(book.find("0"));
+}
+
+TEST_CASE("include_docs: the rows have their documents, in their order, few ahead", "[rows]") {
+    RowsFixture f;
+    for (int i = 0; i < 100; ++i) {
+        const std::string key = "k" + std::to_string(i);
+        if (i != 3) f.cluster.node(f.cluster.owner_of(key)).items[key] = {.value = "v" + std::to_string(i)};
+    }
+    for (auto& [host, node] : f.cluster.nodes()) node.hold = true;
+    std::vector<std::string> values;
+    const auto body = [&]() -> Task<> {
+        Rows rows = f.bucket->view_query("d", "v", {.include_docs = true});
+        for (;;) {
+            const Row row = co_await rows.next();
+            if (!row) co_return;
+            if (!row.doc()) {
+                values.push_back("none");
+            } else if (!row.doc()->has_value()) {
+                values.push_back("error");
+            } else {
+                values.push_back((*row.doc())->success() ? (*row.doc())->owned() : "missing");
+            }
+        }
+    };
+    spawn(f.loop, body());
+    f.loop.run();
+    std::string text = R"({"rows":[{"key":1,"value":"reduced"})";
+    for (int i = 0; i < 100; ++i) text += R"(,{"id":"k)" + std::to_string(i) + R"(","key":1,"value":null})";
+    f.answer(200, text + "]}");
+    CHECK(values == Strings{"none"});
+    CHECK(f.asked(protocol::Opcode::get) == 16);
+    for (auto& [host, node] : f.cluster.nodes()) node.hold = false;
+    f.cluster.answer_all();
+    f.loop.run();
+    REQUIRE(values.size() == 101);
+    for (int i = 0; i < 100; ++i) {
+        CHECK(values[static_cast<std::size_t>(i) + 1] == (i == 3 ? "missing" : "v" + std::to_string(i)));
+    }
+    // Destroyed while documents are under way.
+    for (auto& [host, node] : f.cluster.nodes()) node.hold = true;
+    {
+        Rows rows = f.bucket->view_query("d", "v", {.include_docs = true});
+        auto next = rows.next();
+        f.http.last().head(200);
+        f.http.last().body(R"({"rows":[{"id":"k1"},)");
+        CHECK_FALSE(next.await_ready());
+        f.loop.run();
+    }
+    f.check_clean();
+}
