@@ -88,6 +88,10 @@ private:
     AsioIOPS* iops_;
 };
 
+/// What AsioBucket gives.
+using AsioCollection = BasicCollection<AsioFace>;
+using AsioScope = BasicScope<AsioFace>;
+
 /// The bucket of Asio services (seed: acouchbase.Bucket).
 ///
 /// Every operation takes a completion token last:

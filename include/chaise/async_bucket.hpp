@@ -62,6 +62,24 @@ public:
     [[nodiscard]] BasicCollection<Face> default_collection() const {
         return BasicCollection<Face>(face_, handle_.default_collection());
     }
+    /// A collection of the default scope, whether it exists or not.
+    [[nodiscard]] BasicCollection<Face> collection(std::string_view name) const {
+        return BasicCollection<Face>(face_, handle_.collection("_default", name));
+    }
+    /// A scope, whether it exists or not: `bucket.scope("inventory").collection("hotels")`.
+    [[nodiscard]] BasicScope<Face> scope(std::string_view name) const {
+        return BasicScope<Face>(face_, handle_.default_collection(), name);
+    }
+    /// The bucket's scopes and collections, as a connected node knows them. Errors: unsupported_operation where there
+    /// are none.
+    template <class... Extra>
+    auto collections_manifest(ServerOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.collections_manifest(options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<ServerOptions> Extra>
+    auto collections_manifest(Extra&& extra) {
+        return collections_manifest(ServerOptions{}, std::forward<Extra>(extra));
+    }
 
     /// A round trip to the server, after everything that was sent before it.
     template <class... Extra>
@@ -173,6 +191,10 @@ struct RawFace {
         return operation;
     }
 };
+
+/// What AsyncBucket gives.
+using AsyncCollection = BasicCollection<RawFace>;
+using AsyncScope = BasicScope<RawFace>;
 
 /// The bucket of callback-style loops and of one's own coroutine types (seed: AsyncBucket).
 class AsyncBucket : public BasicBucket<RawFace> {

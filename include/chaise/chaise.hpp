@@ -9,6 +9,7 @@
 #include <chaise/async_view_base.hpp>
 #include <chaise/bucket_options.hpp>
 #include <chaise/collection.hpp>
+#include <chaise/collections_manifest.hpp>
 #include <chaise/diagnostics.hpp>
 #include <chaise/durability.hpp>
 #include <chaise/error.hpp>

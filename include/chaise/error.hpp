@@ -221,6 +221,8 @@ struct ErrorContext {
     std::string message{};                  ///< what a person reads
     std::string operation{};                ///< "get"
     std::string key{};                      ///< as the caller gave it; empty if the operation has none
+    std::string scope{};                    ///< of the key; empty: the default collection, or no key
+    std::string collection{};               ///< of the key; empty: the default collection, or no key
     std::string node{};                     ///< "127.0.0.1:11211"; empty if none was chosen
     std::string server_text{};              ///< what the server added to its status
     std::uint32_t opaque = 0;               ///< of the request, to find it in a capture

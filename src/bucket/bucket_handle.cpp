@@ -25,7 +25,7 @@ BucketHandle::BucketHandle(std::unique_ptr<IOPS> iops, std::string_view connecti
                           ErrorContext{.message = "option dns_nameserver: this loop cannot be told name servers"}));
     }
     core_ = new Core(std::move(iops), std::move(settings));
-    collection_ = &core_->router().default_collection();
+    collection_ = &core_->collections().default_collection();
     owner_ = true;
     try {
         core_->start();
@@ -53,7 +53,10 @@ BucketHandle::~BucketHandle() {
 [[gnu::always_inline]] inline KeySlots BucketHandle::keys() noexcept { return {*core_, *collection_}; }
 
 BucketHandle BucketHandle::default_collection() const {
-    return BucketHandle(*core_, core_->router().default_collection());
+    return BucketHandle(*core_, core_->collections().default_collection());
+}
+BucketHandle BucketHandle::collection(std::string_view scope, std::string_view name) const {
+    return BucketHandle(*core_, core_->collections().find(scope, name));
 }
 std::string_view BucketHandle::scope_name() const noexcept { return collection_->scope(); }
 std::string_view BucketHandle::collection_name() const noexcept { return collection_->name(); }
@@ -171,6 +174,18 @@ AsyncResult<OperationResult> BucketHandle::server(OperationKind kind, const Serv
         core_->reject(slot, errc::unsupported_operation, {}, "flush deletes everything; set enable_flush to allow it");
     }
     return AsyncResult<OperationResult>(&slot);
+}
+
+AsyncResult<ManifestResult> BucketHandle::collections_manifest(const ServerOptions& options) {
+    Slot& slot = core_->acquire(nullptr, OperationKind::collections_manifest, Opcode::collections_get_manifest);
+    slot.idempotent = true;
+    if (core_->settings().connection.scheme == Scheme::memcached) {
+        core_->reject(slot, errc::unsupported_operation, {}, "plain memcached has no collections");
+    } else {
+        protocol::GetManifestRequest request{};
+        core_->submit_anywhere(slot, options.timeout, request);
+    }
+    return AsyncResult<ManifestResult>(&slot);
 }
 
 AsyncResult<OperationResult> BucketHandle::place(const PlaceOptions& options) {

@@ -30,14 +30,15 @@ Core::Core(std::unique_ptr<IOPS> iops, Settings settings)
       byte_budget_{.most = settings_.max_bucket_bytes},
       snappy_(settings_, buffers_),
       gate_({}, 0, 0),
-      late_("_default", "_default"),
+      late_("_default", "_default", 0, 0),
+      collections_(*this),
       router_(*this),
       resting_({}, settings_.max_queue_operations, settings_.max_queue_bytes, &byte_budget_),
       turn_(iops_->timer_event_factory()),
       deadline_timer_(iops_->timer_event_factory()),
       retry_timer_(iops_->timer_event_factory()),
       on_unobserved_(log_unobserved) {
-    late_.set_detour(&gate_);
+    late_.detour_ = &gate_;
     byte_budget_.core = this;
     byte_budget_.release_idle = [](Core& core) noexcept { core.release_idle_blocks(); };
     turn_->set_handler([](void* core, int) { static_cast<Core*>(core)->on_turn(); }, this);
@@ -82,6 +83,8 @@ void Core::close() noexcept {
         slot->sequence = 0;
         fail_later(*slot, make_error(*slot, errc::shutdown, "the bucket was closed", false));
     }
+    collections_.close();
+    collections_.fail_all(errc::shutdown, "the bucket was closed");
     if (deadline_timer_->active()) iops_->cancel(*deadline_timer_);
     while (Slot* waiting = places_head_) {
         fail_later(*waiting, make_error(*waiting, errc::shutdown, "the bucket was closed", false));
@@ -285,7 +288,10 @@ void Core::expire(Slot& slot) {
         CHAISE_PROBE(expired_resting);
         message = "waiting to be tried again";
     } else if (!begun && !(line && line->ready())) {
-        message = router_.why_waiting(line);
+        const bool whole = (slot.owners & owned_by_parts) != 0;
+        const bool for_id =
+            slot.collection && (line ? line == &slot.collection->line() : whole && waits_for_collection(slot));
+        message = for_id ? collections_.why_waiting(*slot.collection) : router_.why_waiting(line);
     }
     if (slot.tried_again) {
         message += std::string(message.empty() ? "" : "; ") +
@@ -396,6 +402,32 @@ std::uint32_t Core::probe(Session& session) {
     return slot.line ? slot.opaque : 0;
 }
 
+void Core::ask_for_collection(Line& line, Collection& collection) {
+    Slot& slot = acquire(nullptr, OperationKind::collection_id, protocol::Opcode::collections_get_id);
+    slot.owners = owned_by_user;  // without a handle; the target is its one consumer
+    slot.consumer = Consumer::callbacks;
+    slot.idempotent = true;
+    slot.context = &collection;
+    slot.target = [](Slot& asked, void* result, Error* error) {
+        auto& about = *static_cast<Collection*>(asked.context);
+        Core& core = *asked.core;
+        unowned(asked);
+        if (result || error) core.collections_.answered(about, static_cast<const CollectionId*>(result), error);
+    };
+    protocol::GetCollectionIdRequest request{.path = collection.path()};
+    submit_to(line, slot, std::min(settings_.operation_timeout, config_patience), {}, request);
+}
+
+void Core::joined(Line& line, const Slot& slot) {
+    if (line.ready()) {
+        mark_dirty(static_cast<Session&>(line));
+    } else if (slot.collection && &line == &slot.collection->line()) {
+        collections_.joined(*slot.collection);
+    } else {
+        router_.joined(line);
+    }
+}
+
 // ---- the end --------------------------------------------------------------------------------------------------------
 
 void Core::on_loop_destroyed() noexcept {
@@ -403,6 +435,7 @@ void Core::on_loop_destroyed() noexcept {
     loop_gone_ = true;
     closed_ = true;
     router_.lose_loop();
+    collections_.lose_loop();
     router_.close();
     if (row_book_) {
         for (RowStream* stream : row_book_->streams) stream->lose_loop();

@@ -9,6 +9,7 @@
 #include "protocol/opcode.hpp"
 #include "session/receive_buffer.hpp"
 #include "session/session.hpp"
+#include "topology/collections.hpp"
 #include "topology/router.hpp"
 
 #include <chaise/http.hpp>
@@ -60,6 +61,7 @@ public:
     [[nodiscard]] bool connected() const noexcept { return !closed_ && router_.connected(); }
     [[nodiscard]] bool closed() const noexcept { return closed_; }
     [[nodiscard]] Router& router() noexcept { return router_; }
+    [[nodiscard]] Collections& collections() noexcept { return collections_; }
     /// Slots that are not back in the pool.
     [[nodiscard]] std::size_t operations() const noexcept { return pool_.in_use() - own_; }
     [[nodiscard]] const Settings& settings() const noexcept { return settings_; }
@@ -95,6 +97,8 @@ public:
     bool ask_for_nothing(Session& session, Duration timeout);
     /// The get is on its way to a plain memcached, or about to be: a miss need not be answered.
     void hush(Slot& slot) noexcept;
+    /// The engine's own question for a collection's id.
+    void ask_for_collection(Line& line, Collection& collection);
     /// Waits for connect() to have an outcome.
     void submit_connect(Slot& slot, std::optional<Duration> timeout);
     /// The outcome of close(), after all others.
@@ -144,7 +148,13 @@ public:
     void missed(Slot& slot);
     /// Out of pipeline and deadlines, and to the consumer on the next turn; if nobody waits, it is just gone.
     void fail_later(Slot& slot, Error error);
-    /// The key of its request; empty if there is none, or several.
+    /// Its request's key carries a collection prefix where there are collections.
+    [[nodiscard]] static bool prefixable(const Slot& slot) noexcept {
+        return slot.collection && protocol::carries_collection(static_cast<protocol::Opcode>(slot.opcode));
+    }
+    /// Bytes of prefix that its request's key has, as it is encoded.
+    [[nodiscard]] static std::size_t prefix_size(const Slot& slot) noexcept;
+    /// The key of its request, without prefix; empty if there is none, or several.
     [[nodiscard]] static std::string_view key_of(const Slot& slot) noexcept;
     /// Its request says another vbucket from now on.
     static void set_vbucket(Slot& slot, std::uint16_t vbucket) noexcept;
@@ -169,6 +179,10 @@ public:
     void free_accumulator(Slot& slot) noexcept;
     /// Every connect() that waits has its outcome.
     void connecting_done();
+    /// An operation of parts waits for the collection's id.
+    [[nodiscard]] bool awaited(const Collection& collection);
+    /// They end with this error.
+    void fail_waiting(const Collection& collection, errc code, const std::string& message);
     void connecting_failed(errc code, const std::string& message, const std::string& node);
 
     /// Before a request goes to a line, or to the line's next connection: it is made to fit what is agreed upon there.
@@ -237,6 +251,7 @@ private:
     void flush();
     [[nodiscard]] bool several_write() const noexcept;
     void on_turn();
+    [[nodiscard]] static bool waits_for_collection(Slot& whole);
     void start_parts(Slot& whole);
     void start_all_parts();
     [[nodiscard]] static std::unique_ptr<Parts> release_parts(Slot& whole) noexcept;
@@ -296,9 +311,14 @@ private:
     template <class Request>
     void submit_to(Line& line, Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
                    Request& request);
+    /// On a connection that is there.
+    template <class Request>
+    void send(Line& line, Slot& slot, const std::optional<Duration>& timeout, std::string_view key, Request& request);
     template <class Request>
     [[gnu::noinline, gnu::cold]] void submit_to_wait(Line& line, Slot& slot, const std::optional<Duration>& timeout,
                                                      std::string_view key, Request request);
+    /// A request was put into the line, by a way that is not the usual one.
+    void joined(Line& line, const Slot& slot);
     template <class Request>
     [[gnu::noinline]] void submit_by_ring(Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
                                           Request request);
@@ -323,6 +343,7 @@ private:
     std::vector<Session*> interrupted_;
     Line gate_;  ///< the detour of those who come late: nothing is ever put into it
     Collection late_;
+    Collections collections_;
     Router router_;
     Line resting_;  ///< what was answered "not now", until it is tried again
     RetryQueue retries_;

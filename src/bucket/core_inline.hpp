@@ -42,16 +42,28 @@ template <class Request>
 [[gnu::always_inline]] inline void Core::submit(Slot& slot, const std::optional<Duration>& timeout,
                                                 std::string_view key, Request& request) {
     // Both branches have the rest to themselves: without a map nothing of what maps bring is looked at.
-    if (Line* const detour = slot.collection->detour()) return submit_to(*detour, slot, timeout, key, request);
+    const Collection& collection = *slot.collection;
+    if (Line* const detour = collection.detour()) {
+        if (!detour->ready_without_prefix()) [[unlikely]] {
+            if (router_.is_ring(*detour)) return submit_by_ring(slot, timeout, key, request);
+            return submit_to_wait(*detour, slot, timeout, key, request);
+        }
+        return send(*detour, slot, timeout, key, request);
+    }
     const Router::Route route = router_.by_map(key);
     request.context.vbucket = route.vbucket;
-    submit_to(route.line, slot, timeout, key, request);
+    request.context.collection = collection.id();
+    if (!route.line.ready_with_prefix()) [[unlikely]]
+        return submit_to_wait(route.line, slot, timeout, key, request);
+    send(route.line, slot, timeout, key, request);
 }
 
 template <class Request>
 void Core::submit_by(const Router::Route& route, Slot& slot, const std::optional<Duration>& timeout,
                      std::string_view key, Request& request) {
     if (slot.collection == &late_) return static_cast<void>(refused(slot, key));
+    // Its collection's id is known: what needs it began after that.
+    if (slot.collection && route.line.prefixed()) request.context.collection = slot.collection->id();
     submit_to(route.line, slot, timeout, key, request);
 }
 
@@ -63,10 +75,14 @@ void Core::submit_anywhere(Slot& slot, const std::optional<Duration>& timeout, R
 template <class Request>
 [[gnu::always_inline]] inline void Core::submit_to(Line& line, Slot& slot, const std::optional<Duration>& timeout,
                                                    std::string_view key, Request& request) {
-    if (!line.ready()) [[unlikely]] {
-        if (router_.is_ring(line)) return submit_by_ring(slot, timeout, key, request);
+    if (!line.ready()) [[unlikely]]
         return submit_to_wait(line, slot, timeout, key, request);
-    }
+    send(line, slot, timeout, key, request);
+}
+
+template <class Request>
+[[gnu::always_inline]] inline void Core::send(Line& line, Slot& slot, const std::optional<Duration>& timeout,
+                                              std::string_view key, Request& request) {
     if constexpr (std::is_same_v<Request, protocol::StoreRequest>) {
         if (request.value.size() >= snappy_.from()) return submit_compressed(line, slot, timeout, key, request);
     }
@@ -76,14 +92,25 @@ template <class Request>
 
 template <class Request>
 void Core::submit_by_ring(Slot& slot, const std::optional<Duration>& timeout, std::string_view key, Request request) {
-    submit_to(router_.by_ring(key), slot, timeout, key, request);
+    submit_to_wait(router_.by_ring(key), slot, timeout, key, request);
 }
 
 template <class Request>
 void Core::submit_to_wait(Line& line, Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
                           Request request) {
     if (closed_ || &line == &gate_) return static_cast<void>(refused(slot, key));
-    if (put_in_line(line, slot, timeout, key, request)) router_.joined(line);
+    if (Collection* const collection = slot.collection) {
+        if (!collection->refusal().empty()) return reject(slot, collection->refusal_code(), key, collection->refusal());
+        if (!line.prefixed()) {
+            if (collection->named() && line.ready()) {
+                return reject(slot, errc::unsupported_operation, key, "node " + line.name() + " has no collections");
+            }
+            request.context.collection.reset();
+        } else {
+            request.context.collection = collection->id();
+        }
+    }
+    if (put_in_line(line, slot, timeout, key, request)) joined(line, slot);
     if (!dispatching_) clock_read_ = false;  // no turn need follow that would read it anew
 }
 

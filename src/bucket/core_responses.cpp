@@ -8,16 +8,22 @@
 #include "protocol/data_responses.hpp"
 #include "protocol/datatype.hpp"
 #include "protocol/frame_info.hpp"
+#include "protocol/key_prefix.hpp"
+#include "protocol/manifest.hpp"
+#include "protocol/session_responses.hpp"
 #include "protocol/snappy.hpp"
 #include "protocol/status.hpp"
 #include "protocol/subdocument_responses.hpp"
 
+#include <chaise/collections_manifest.hpp>
 #include <chaise/meta.hpp>
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace chaise::detail {
 
@@ -157,6 +163,10 @@ std::string_view operation_name(OperationKind kind) noexcept {
             return "place";
         case OperationKind::cluster_config:
             return "cluster_config";
+        case OperationKind::collection_id:
+            return "collection_id";
+        case OperationKind::collections_manifest:
+            return "collections_manifest";
         case OperationKind::get_replica:
         case OperationKind::replica_read:
             return "get_replica";
@@ -190,13 +200,43 @@ std::string_view operation_name(OperationKind kind) noexcept {
     return "unknown";
 }
 
+namespace {
+
+ManifestResult manifest_result(protocol::CollectionsManifest manifest) {
+    std::vector<ScopeSpec> scopes;
+    scopes.reserve(manifest.scopes.size());
+    for (protocol::CollectionsManifest::Scope& from : manifest.scopes) {
+        ScopeSpec& scope = scopes.emplace_back(ScopeSpec{std::move(from.name), from.uid, {}});
+        for (protocol::CollectionsManifest::Collection& one : from.collections) {
+            scope.collections.push_back({.name = std::move(one.name),
+                                         .uid = one.uid,
+                                         .max_expiry = std::chrono::seconds(one.max_ttl.value_or(0)),
+                                         .history = one.history.value_or(false)});
+        }
+    }
+    return {manifest.uid, std::move(scopes)};
+}
+
+}  // namespace
+
+std::size_t Core::prefix_size(const Slot& slot) noexcept {
+    if (!slot.block || !slot.line->prefixed() || !prefixable(slot)) return 0;
+    return protocol::key_prefix({slot.block->data() + slot.offset, slot.length}).size();
+}
+
+/// Without its prefix; empty if there are several.
+std::string_view observed_key_of(const Slot& slot, const Frame& request) noexcept {
+    const std::string_view key = the_observed_key(request.value);
+    return key.substr(std::min<std::size_t>(slot.body_prefix, key.size()));
+}
+
 std::string_view Core::key_of(const Slot& slot) noexcept {
     if ((slot.owners & owned_by_parts) != 0) return static_cast<const Parts*>(slot.accumulator)->about();
     if (!slot.block) return {};
     const Frame request = request_of(slot);
-    if (slot.kind == OperationKind::observe_some) return the_observed_key(request.value);
+    if (slot.kind == OperationKind::observe_some) return observed_key_of(slot, request);
     if (slot.kind == OperationKind::key_stats) return key_of_group(request.key);
-    return request.key;
+    return request.key.substr(prefix_size(slot));
 }
 
 void Core::set_vbucket(Slot& slot, std::uint16_t vbucket) noexcept {
@@ -238,6 +278,10 @@ ErrorContext Core::make_context(const Slot& slot, std::string message, bool may_
     context.operation = is_multi(slot.kind) ? std::string(operation_name(OperationKind{slot.opcode})) + "_multi"
                                             : std::string(operation_name(slot.kind));
     context.key = key_of(slot);
+    if (slot.collection && slot.collection->named()) {
+        context.scope = slot.collection->scope();
+        context.collection = slot.collection->name();
+    }
     if (slot.line) context.node = slot.line->name();
     if (slot.block) context.opaque = slot.opaque;  // there is a request
     context.time_spent = now() - slot.started;
@@ -359,6 +403,22 @@ void Core::respond_otherwise(Slot& slot, const Frame& frame, Buffer* buffer) {
             if (!wanted(slot)) return unowned(slot);
             return deliver(slot, result);
         }
+        case OperationKind::collections_manifest: {
+            std::optional<protocol::CollectionsManifest> manifest = protocol::decode_manifest(frame.value);
+            if (!manifest) return respond_with_malformed(slot, frame);
+            retire(slot);
+            if (!wanted(slot)) return unowned(slot);
+            ManifestResult result = manifest_result(std::move(*manifest));
+            return deliver(slot, result);
+        }
+        case OperationKind::collection_id: {
+            const auto decoded = protocol::decode_collection_id(frame);
+            if (!decoded) return respond_with_malformed(slot, frame);
+            retire(slot);
+            if (!wanted(slot)) return unowned(slot);
+            CollectionId result{decoded->manifest_uid, decoded->id};
+            return deliver(slot, result);
+        }
         case OperationKind::cluster_config: {
             OperationResult result;
             router_.on_config(static_cast<Session&>(*slot.line), frame.value);
@@ -416,6 +476,10 @@ void Core::respond_with_error(Slot& slot, const Frame& frame) {
     if (frame.status() == Status::not_my_vbucket && wanted(slot) && settings_.connection.scheme != Scheme::memcached) {
         if (slot.copy != this_node) return router_.not_mine(slot, frame);
         router_.learn(slot, frame);
+    }
+    if (frame.status() == Status::unknown_collection && wanted(slot) && prefixable(slot) && slot.line->prefixed() &&
+        !router_.has_ring()) {
+        return collections_.unknown(slot, frame);
     }
     if (wanted(slot) && try_later(slot, frame.status())) return;
     errc code = errc_of(slot.kind, frame.status());

@@ -23,7 +23,9 @@ void EndureParts::begin_polling(Core& core, Slot& whole, Endure run) {
     core_ = &core;
     whole_ = &whole;
     run_.emplace(std::move(run));
-    run_->begin(*core.router().map());
+    std::optional<std::uint32_t> collection;
+    if (core.router().prefixed()) collection = whole.collection->id();
+    run_->begin(*core.router().map(), collection);
     if (!run_->done()) sweep();
 }
 
@@ -57,6 +59,7 @@ void EndureParts::ask() {
         } else {
             const std::vector<protocol::ObserveKey> entries = run_->entries(packet);
             protocol::ObserveRequest request{.keys = entries};
+            if (router.prefixed()) part.body_prefix = static_cast<std::uint8_t>(whole_->collection->prefix().size());
             core_->submit_by({*node, 0}, part, left, {}, request);
         }
         const std::size_t n = Core::place_of(part);

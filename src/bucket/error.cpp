@@ -117,6 +117,7 @@ std::string Error::message() const {
     std::string out;
     if (!c.operation.empty()) out += c.operation;
     if (!c.key.empty()) out += fmt::format("{}\"{}\"", out.empty() ? "" : " ", printable(c.key));
+    if (!c.collection.empty()) out += fmt::format("{}in {}.{}", out.empty() ? "" : " ", c.scope, c.collection);
     if (!c.node.empty()) out += fmt::format("{}at {}", out.empty() ? "" : " ", c.node);
     if (!out.empty()) out += ": ";
     out += error_category().message(static_cast<int>(code_));

@@ -27,8 +27,10 @@ public:
         core_ = &core;
         whole_ = &whole;
         deadline_ = core.now() + left;
+        // In the body, too, keys are what they are on the wire.
+        if (core.router().prefixed()) prefix_ = whole.collection->prefix();
         for (const std::string& name : names_) {
-            const std::size_t key = round_.add(name, core.router().route(name).vbucket);
+            const std::size_t key = round_.add(prefix_ + name, core.router().route(name).vbucket);
             if (master_only_) {
                 round_.want(key, 0);
             } else {
@@ -81,13 +83,14 @@ public:
 
 private:
     [[nodiscard]] std::string_view key_of(const ObserveRound::Packet& packet) const {
-        return round_.keys()[packet.targets.front().key].key;
+        return names_[packet.targets.front().key];
     }
     void ask(const ObserveRound::Packet& packet, const Router::Route& to, std::uint8_t copy) {
         Slot& part = core_->add_part(*whole_, OperationKind::observe_some, protocol::Opcode::observe);
         asked_.push_back(packet);
         part.idempotent = true;
         part.copy = copy;
+        part.body_prefix = static_cast<std::uint8_t>(prefix_.size());
         const std::vector<protocol::ObserveKey> entries = round_.entries(packet);
         protocol::ObserveRequest request{.keys = entries};
         core_->submit_by(to, part, deadline_ - core_->now(), {}, request);
@@ -97,8 +100,8 @@ private:
             const ObserveRound::Key& key = round_.keys()[target.key];
             const std::uint8_t copy = key.copies[target.copy].copy;
             if (copy != 0 && !core_->router().holder(key.vbucket, copy)) {
-                errors_[place(target)] = core_->make_error_of_whole(*whole_, errc::document_unretrievable,
-                                                                    "no node has this copy any more", key.key);
+                errors_[place(target)] = core_->make_error_of_whole(
+                    *whole_, errc::document_unretrievable, "no node has this copy any more", names_[target.key]);
                 continue;
             }
             ask({packet.server, {target}}, core_->router().route(key.vbucket, copy), copy);
@@ -134,14 +137,14 @@ private:
         // Of a packet for many keys: this is about one.
         ErrorContext context = (first ? *first : Error()).context();
         context.operation = "observe";
-        context.key = key.key;
+        context.key = names_[at];
         return Unexpected<Error>(Error(first ? first->code() : errc::cancelled, std::move(context)));
     }
     [[nodiscard]] std::shared_ptr<MultiData<ObserveResult>> collect() const {
         auto data = std::make_shared<MultiData<ObserveResult>>();
         data->entries.reserve(round_.keys().size());
         for (std::size_t k = 0; k < round_.keys().size(); ++k) {
-            auto& entry = data->entries.emplace_back(data->keep(round_.keys()[k].key), outcome_of(k));
+            auto& entry = data->entries.emplace_back(data->keep(names_[k]), outcome_of(k));
             ++(entry.result ? data->succeeded : data->failed);
         }
         return data;
@@ -152,7 +155,8 @@ private:
     Core* core_ = nullptr;
     Slot* whole_ = nullptr;
     TimePoint deadline_{};
-    ObserveRound round_;
+    std::string prefix_;                       ///< of the keys: their collection's, where there are collections
+    ObserveRound round_;                       ///< in the order of names_
     std::vector<ObserveRound::Packet> asked_;  ///< by part
     std::map<Place, Error> errors_;
 };

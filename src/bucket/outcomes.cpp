@@ -5,6 +5,7 @@
 #include "operation/canary.hpp"
 #include "operation/probe.hpp"
 
+#include <chaise/collections_manifest.hpp>
 #include <chaise/diagnostics.hpp>
 #include <chaise/meta.hpp>
 #include <chaise/multi_result.hpp>
@@ -51,6 +52,8 @@ void with_result_type(OperationKind kind, F&& f) {
             return f(std::type_identity<StatsResult>{});
         case OperationKind::version:
             return f(std::type_identity<VersionResult>{});
+        case OperationKind::collections_manifest:
+            return f(std::type_identity<ManifestResult>{});
         case OperationKind::multi_value:
             return f(std::type_identity<MultiResult<ValueResult>>{});
         case OperationKind::multi_operation:

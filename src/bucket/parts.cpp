@@ -156,7 +156,37 @@ void Core::start_all_parts() {
     }
 }
 
+bool Core::waits_for_collection(Slot& whole) {
+    Collection* const collection = whole.collection;
+    return collection && collection->detour() == &collection->line() && parts_of(whole).needs_collection();
+}
+
+bool Core::awaited(const Collection& collection) {
+    return std::any_of(connecting_.begin(), connecting_.end(),
+                       [&](Slot* slot) { return slot->collection == &collection && waits_for_collection(*slot); });
+}
+
+void Core::fail_waiting(const Collection& collection, errc code, const std::string& message) {
+    std::vector<Slot*> failed;
+    std::erase_if(connecting_, [&](Slot* slot) {
+        const bool waits = slot->collection == &collection && waits_for_collection(*slot);
+        if (waits) failed.push_back(slot);
+        return waits;
+    });
+    for (Slot* slot : failed) {
+        const std::unique_ptr<Parts> parts = release_parts(*slot);
+        fail_later(*slot, make_error_of_whole(*slot, code, message, parts->about()));
+    }
+}
+
 void Core::start_parts(Slot& whole) {
+    if (waits_for_collection(whole) && !router_.has_ring()) {
+        connecting_.push_back(&whole);
+        Collection& collection = *whole.collection;
+        if (!collection.refusal().empty())
+            return fail_waiting(collection, collection.refusal_code(), collection.refusal());
+        return collections_.joined(collection);
+    }
     const Duration left = whole.deadline - now();
     deadlines_.remove(whole);  // the parts have theirs
     if (parts_of(whole).needs_vbuckets() && router_.has_ring()) {

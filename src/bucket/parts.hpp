@@ -25,6 +25,8 @@ public:
     }
     /// It cannot be done where keys are on a ring.
     [[nodiscard]] virtual bool needs_vbuckets() const noexcept { return false; }
+    /// Its collection must be known before it begins: it has keys.
+    [[nodiscard]] virtual bool needs_collection() const noexcept { return needs_vbuckets(); }
     /// Which key the operation is about, if it is one.
     [[nodiscard]] virtual std::string_view about() const noexcept { return {}; }
     /// The outcome of the part that was added as the n-th; one of `result` and `error` is set. May add others, unless

@@ -52,7 +52,8 @@ bool Core::try_later(Slot& slot, protocol::Status status) {
         CHAISE_PROBE(no_time_to_try_again);
         return false;
     }
-    if (!slot.line->pipeline().move(slot, resting_.pipeline())) return false;
+    // What rests has no prefix, as what waits has none.
+    if (!slot.line->pipeline().move(slot, resting_.pipeline(), prefix_size(slot))) return false;
     free_accumulator(slot);  // frames of an answer that was not the last word
     slot.line = &resting_;
     CHAISE_PROBE(tried_later);

@@ -135,6 +135,7 @@ private:
             part.idempotent = true;
             part.copy = this_node;
             protocol::GetRandomKeyRequest request{};
+            if (node->prefixed()) request.context.collection = 0;
             return core_->submit_by({*node, 0}, part, deadline_ - core_->now(), {}, request);
         }
     }

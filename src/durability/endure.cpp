@@ -93,10 +93,11 @@ std::string Endure::fault_of(int persist_to, int replicate_to, const ClusterMap&
     return fault;
 }
 
-void Endure::begin(const ClusterMap& map) {
+void Endure::begin(const ClusterMap& map, std::optional<std::uint32_t> collection) {
     follow(map);
     pending_ = keys_.size();
     for (Key& key : keys_) {
+        key.collection = collection;
         const unsigned replicas = replicas_now(map, key.vbucket);
         const auto settled = [](int wanted, unsigned most) {
             return static_cast<std::uint8_t>(wanted < 0 ? most : static_cast<unsigned>(wanted));

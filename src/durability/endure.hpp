@@ -52,10 +52,10 @@ public:
     struct Key {
         std::string name{};
         std::uint16_t vbucket = 0;
-        std::optional<std::uint32_t> collection{};
         std::uint64_t cas = 0;                 ///< of the version; 0: the one that the active copy has
         std::optional<MutationToken> token{};  ///< if there is one, the CAS is not looked at
-        // From here on its the machine's.
+        // From here on it is the machine's.
+        std::optional<std::uint32_t> collection{};
         std::uint8_t persist_to = 0;  ///< settled for this key
         std::uint8_t replicate_to = 0;
         std::uint8_t copies = 1;               ///< places that the map has for them
@@ -95,7 +95,8 @@ public:
 
     void add(Key key) { keys_.push_back(std::move(key)); }
     /// All keys are added: settles for each how many copies are meant, and fails those that have not got as many.
-    void begin(const protocol::ClusterMap& map);
+    /// `collection`: whose they are, where keys say so on the wire.
+    void begin(const protocol::ClusterMap& map, std::optional<std::uint32_t> collection = {});
 
     /// What to ask now, of whom: all that is wanted and not being asked. What it names must be asked, or failed().
     [[nodiscard]] std::vector<Packet> ask(const protocol::ClusterMap& map, TimePoint now);

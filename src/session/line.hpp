@@ -3,6 +3,7 @@
 #include "session/pipeline.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -17,7 +18,13 @@ public:
     [[nodiscard]] Pipeline& pipeline() noexcept { return pipeline_; }
     [[nodiscard]] const Pipeline& pipeline() const noexcept { return pipeline_; }
     /// Requests flow; true of sessions only.
-    [[nodiscard]] bool ready() const noexcept { return ready_; }
+    [[nodiscard]] bool ready() const noexcept { return (state_ & flows) != 0; }
+    /// The keys of its requests carry the collection prefix: all of them, or none. Of a node that is not connected it
+    /// is what is expected of it.
+    [[nodiscard]] bool prefixed() const noexcept { return (state_ & has_prefixes) != 0; }
+    /// Requests flow with the prefix, or without.
+    [[nodiscard]] bool ready_with_prefix() const noexcept { return state_ == (flows | has_prefixes); }
+    [[nodiscard]] bool ready_without_prefix() const noexcept { return state_ == flows; }
     /// "host:port" of the node, as the caller or the map wrote it; empty when there is none.
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     /// Why the last attempt to connect failed, in words; empty if it did not.
@@ -25,10 +32,18 @@ public:
     void set_last_failure(std::string words) { last_failure_ = std::move(words); }
 
 protected:
+    void set_state(bool ready, bool prefixed) noexcept {
+        state_ = static_cast<std::uint8_t>((ready ? flows : 0) | (prefixed ? has_prefixes : 0));
+    }
+
     Pipeline pipeline_;
-    bool ready_ = false;
     std::string name_;
     std::string last_failure_;
+
+private:
+    static constexpr std::uint8_t flows = 1;
+    static constexpr std::uint8_t has_prefixes = 2;
+    std::uint8_t state_ = 0;
 };
 
 }  // namespace chaise::detail

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "protocol/key_prefix.hpp"
 #include "protocol/opcode.hpp"
 #include "session/send_buffer.hpp"
 
@@ -60,15 +61,21 @@ public:
         run_.block = nullptr;
         return true;
     }
-    /// The request goes to the end of another line (or of this one), to be sent from there. False if there is no room.
-    [[nodiscard]] bool move(Slot& slot, Pipeline& to) {
+    /// The request goes to the end of another line (or of this one), to be sent from there, with `prefix` in place of
+    /// the first `old_prefix` bytes of its key. False if there is no room.
+    [[nodiscard]] bool move(Slot& slot, Pipeline& to, std::size_t old_prefix = 0, std::string_view prefix = {}) {
         speak(slot);
         SendBlock* const from = slot.block;
         const char* const request = from->data() + slot.offset;
         const std::uint32_t size = slot.length;
-        char* room = to.reserve(slot, size);
+        if (&to != this && to.count_ >= to.max_operations_) return false;
+        char* room = to.buffer_.reserve(slot, size - old_prefix + prefix.size());
         if (!room) return false;
-        std::memcpy(room, request, size);
+        if (old_prefix == 0 && prefix.empty()) {
+            std::memcpy(room, request, size);
+        } else {
+            protocol::replace_key_prefix({request, size}, old_prefix, prefix, room);
+        }
         unlink(slot);
         buffer_.unpin(from);
         to.append(slot);

@@ -34,6 +34,8 @@ Session::Session(Core& core, protocol::Endpoint endpoint, bool seed)
       timer_(core.iops().timer_event_factory()),
       health_timer_(core.iops().timer_event_factory()) {
     health_timer_->set_handler([](void* session, int) { static_cast<Session*>(session)->on_health_timer(); }, this);
+    // Servers that have none are old.
+    set_state(false, core.settings().connection.scheme != Scheme::memcached);
     timer_->set_handler([](void* session, int) { static_cast<Session*>(session)->on_timer(); }, this);
 }
 
@@ -139,7 +141,9 @@ void Session::become_ready() {
     }
     bootstrap_.emplace<std::monostate>();
     state_ = State::ready;
-    ready_ = direct_ = true;
+    direct_ = true;
+    set_prefixed(granted(protocol::Feature::collections));
+    set_state(true, prefixed());
     ready_since_ = last_received_ = core_.now();
     last_failure_.clear();
     pipeline_.restart();
@@ -152,6 +156,27 @@ void Session::become_ready() {
     expect_answer();
     core_.mark_dirty(*this);
     core_.router().session_ready(*this, config);
+}
+
+/// The node has collections or has none, whatever was expected of it: nothing of what waits has been sent to it yet.
+void Session::set_prefixed(bool prefixed) {
+    if (prefixed && this->prefixed()) return;
+    Slot* slot = pipeline_.first();
+    for (std::size_t left = pipeline_.size(); left != 0; --left) {
+        Slot* next = slot->next;
+        const Collection* const collection = Core::prefixable(*slot) ? slot->collection : nullptr;
+        if (collection && collection->named() && !prefixed) {
+            core_.fail_later(*slot, core_.make_error(*slot, errc::unsupported_operation,
+                                                     "node " + name() + " has no collections", false));
+        } else if (prefixed != this->prefixed() &&
+                   !pipeline_.move(*slot, pipeline_, Core::prefix_size(*slot),
+                                   collection && prefixed ? collection->prefix() : std::string_view())) {
+            core_.fail_later(*slot,
+                             core_.make_error(*slot, errc::queue_full, "there is no room to encode it anew", false));
+        }
+        slot = next;
+    }
+    set_state(ready(), prefixed);
 }
 
 void Session::attempt_failed(errc code, std::string reason) {
@@ -220,7 +245,8 @@ void Session::drop_connection() noexcept {
     pending_.reset();
     transport_.reset();
     bootstrap_.emplace<std::monostate>();
-    ready_ = direct_ = false;
+    direct_ = false;
+    set_state(false, prefixed());
     receive_.reset();
     if (leftover_) core_.forget(*this);
     read_armed_ = write_blocked_ = leftover_ = false;

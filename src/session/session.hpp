@@ -47,7 +47,7 @@ public:
     /// Not started, or a seed whose attempt failed.
     [[nodiscard]] bool idle() const noexcept { return state_ == State::idle; }
     /// The last attempt has failed, or the last connection was lost, and there is none yet.
-    [[nodiscard]] bool failed() const noexcept { return !ready_ && !last_failure_.empty(); }
+    [[nodiscard]] bool failed() const noexcept { return !ready() && !last_failure_.empty(); }
     /// It answers questions for the cluster map.
     [[nodiscard]] bool gives_maps() const noexcept { return gives_maps_; }
     [[nodiscard]] bool draining() const noexcept { return draining_; }
@@ -132,6 +132,7 @@ private:
     template <class Handshake>
     void bootstrap_progress(Handshake& handshake, typename Handshake::Progress progress);
     void become_ready();
+    void set_prefixed(bool prefixed);
     /// This attempt is over; another follows after a while.
     void attempt_failed(errc code, std::string reason);
     /// `code`: why the attempt failed, if it was not ready yet.

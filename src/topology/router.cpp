@@ -29,7 +29,6 @@ Router::Router(Core& core)
       tracker_(core.settings().bucket, core.settings().network),
       client_id_(core.iops().random()),
       waiting_({}, core.settings().max_queue_operations, core.settings().max_queue_bytes, &core.byte_budget()),
-      default_collection_("_default", "_default"),
       seed_timer_(core.iops().timer_event_factory()),
       retry_timer_(core.iops().timer_event_factory()),
       poll_timer_(core.iops().timer_event_factory()) {
@@ -44,7 +43,7 @@ Router::Router(Core& core)
         nodes_.push_back(std::make_unique<Session>(core, endpoint, false));
     }
     if (!plain) make_seeds(key_value_hosts(core.settings()));
-    default_collection_.set_detour(plain ? static_cast<Line*>(nodes_.front().get()) : &waiting_);
+    set_detour(plain ? static_cast<Line*>(nodes_.front().get()) : &waiting_);
     if (nodes_.size() > 1) make_ring();
 }
 
@@ -87,7 +86,7 @@ void Router::close() noexcept {
 }
 
 std::string Router::why_waiting(const Line* line) const {
-    if (!line) line = default_collection_.detour() ? default_collection_.detour() : &waiting_;
+    if (!line) line = detour_ ? detour_ : &waiting_;
     if (ring_.is_entrance(*line)) {  // connect(), to all of them
         std::string words = "not connected yet to";
         const char* separator = " ";
@@ -252,12 +251,20 @@ void Router::apply(const Session* source) {
     }
     for (Session* session : fresh) start_session(*session);
     reroute_waiting();
+    core_.collections().map_came(map);
     core_.connecting_done();
+}
+
+/// Where the default collection's requests go; not while its id is being looked for.
+void Router::set_detour(Line* detour) noexcept {
+    detour_ = detour;
+    Collection& all = core_.collections().default_collection();
+    if (all.detour_ != &all.line()) all.detour_ = detour;
 }
 
 void Router::follow_vbuckets(const protocol::ClusterMap& map) {
     ring_.clear();
-    default_collection_.set_detour(nullptr);
+    set_detour(nullptr);
     by_vbucket_.assign(map.vbucket_count(), &waiting_);
     for (std::size_t vbucket = 0; vbucket < by_vbucket_.size(); ++vbucket) {
         const std::int16_t server = map.server(static_cast<std::uint16_t>(vbucket));
@@ -276,7 +283,7 @@ void Router::follow_ring(const protocol::ClusterMap& map) {
     }
     ring_.assign(protocol::RingScheme::couchbase, std::move(members), 0);
     by_vbucket_.clear();
-    default_collection_.set_detour(&ring_.entrance());
+    set_detour(&ring_.entrance());
 }
 
 void Router::retire(std::unique_ptr<Session> session) {
@@ -357,7 +364,7 @@ void Router::make_ring() {
         members.push_back({{nodes_[i]->host(), nodes_[i]->port(), weight}, nodes_[i].get()});
     }
     ring_.assign(settings.distribution, std::move(members), settings.auto_eject ? settings.server_failure_limit : 0);
-    default_collection_.set_detour(&ring_.entrance());
+    set_detour(&ring_.entrance());
 }
 
 /// What has not been sent goes to who has its key now.
@@ -393,8 +400,16 @@ void Router::move(Slot& slot, Route to) {
         slot.line->pipeline().remove(slot);
         return core_.fail_later(slot, std::move(error));
     }
+    const Collection* const collection = Core::prefixable(slot) ? slot.collection : nullptr;
+    if (collection && collection->named() && to.line.ready() && !to.line.prefixed()) {
+        Error error = core_.make_error(slot, errc::unsupported_operation,
+                                       "node " + to.line.name() + " has no collections", false);
+        slot.line->pipeline().remove(slot);
+        return core_.fail_later(slot, std::move(error));
+    }
     if (!core_.adapt(slot, to.line)) return;
-    if (!slot.line->pipeline().move(slot, to.line.pipeline())) {
+    const std::string_view prefix = collection && to.line.prefixed() ? collection->prefix() : std::string_view();
+    if (!slot.line->pipeline().move(slot, to.line.pipeline(), Core::prefix_size(slot), prefix)) {
         Error error = core_.make_error(slot, errc::queue_full, "there is no room at the node it was to go to", false);
         slot.line->pipeline().remove(slot);
         return core_.fail_later(slot, std::move(error));
@@ -417,6 +432,36 @@ void Router::learn(Slot& slot, const protocol::Frame& frame) {
     if (frame.value.empty() || !offer(session, frame.value).empty()) refresh();
 }
 
+void Router::park(Slot& slot) { move(slot, {waiting_, 0}); }
+
+void Router::reroute_all(Line& line) {
+    for (Slot* slot = line.pipeline().first(); slot;) {
+        Slot* next = slot->next;
+        reroute(*slot);
+        slot = next;
+    }
+}
+
+Line* Router::ready_node(std::size_t n) noexcept {
+    const std::size_t count = ready_nodes();
+    if (count == 0) return nullptr;
+    n %= count;
+    for (auto& session : nodes_) {
+        if (session && session->ready_with_prefix() && n-- == 0) return session.get();
+    }
+    return nullptr;
+}
+
+bool Router::prefixed() const noexcept {
+    const auto one = std::find_if(nodes_.begin(), nodes_.end(), [](const auto& session) { return session != nullptr; });
+    return one != nodes_.end() && (*one)->prefixed();
+}
+
+std::size_t Router::ready_nodes() const noexcept {
+    return static_cast<std::size_t>(std::count_if(
+        nodes_.begin(), nodes_.end(), [](const auto& session) { return session && session->ready_with_prefix(); }));
+}
+
 void Router::not_mine(Slot& slot, const protocol::Frame& frame) {
     const Line* const from = slot.line;
     const bool news = !frame.value.empty() && offer(static_cast<Session&>(*slot.line), frame.value).empty();
@@ -425,6 +470,7 @@ void Router::not_mine(Slot& slot, const protocol::Frame& frame) {
     Core::count_retry(slot);
     core_.free_accumulator(slot);  // frames of an answer that was not the last word
     const Route next = route_of(slot);
+    if (slot.collection && slot.collection->detour()) return move(slot, next);
     Session* const heir = node(tracker_.current()->forward_server(next.vbucket, slot.copy));
     // The heir has been asked already, after the owner: not to and fro between them without a pause.
     if (&next.line != from && (news || from != heir)) return move(slot, next);

@@ -51,8 +51,6 @@ public:
     /// The loop is there no more.
     void lose_loop() noexcept { loop_gone_ = true; }
 
-    /// Of keys for which nothing else is said.
-    [[nodiscard]] Collection& default_collection() noexcept { return default_collection_; }
     /// Where a request for the key of a collection without a detour goes, and the vbucket to say in it.
     [[nodiscard]] Route by_map(std::string_view key) noexcept {
         const std::uint16_t vbucket = protocol::vbucket_of(key, static_cast<std::uint32_t>(by_vbucket_.size()));
@@ -153,6 +151,16 @@ public:
     void learn(Slot& slot, const protocol::Frame& frame);
     /// The request's session goes: to where the map has it now.
     void reroute(Slot& slot);
+    /// So do all of a line.
+    void reroute_all(Line& line);
+    /// The request goes where it was once more, after a while.
+    void park(Slot& slot);
+    /// The n-th, in turn, of the connected nodes that have collections; null: there is none.
+    [[nodiscard]] Line* ready_node(std::size_t n) noexcept;
+    /// Keys carry their collection, as far as is known.
+    [[nodiscard]] bool prefixed() const noexcept;
+    /// How many there are.
+    [[nodiscard]] std::size_t ready_nodes() const noexcept;
     /// The answer to the router's own question.
     void on_config(Session& session, std::string_view config) { offer(session, config); }
     void refreshed(bool answered);
@@ -191,6 +199,7 @@ private:
     void make_ring();
     void ring_changed();
     void host_failed(Session& session, errc code, const std::string& message);
+    void set_detour(Line* detour) noexcept;
     void retire(std::unique_ptr<Session> session);
     void reroute_unsent(Session& session);
     void start_session(Session& session);
@@ -213,7 +222,7 @@ private:
     std::vector<Line*> by_vbucket_;
     RingRoutes ring_;
     Line waiting_;
-    Collection default_collection_;
+    Line* detour_ = nullptr;                         ///< of the default collection
     std::vector<std::unique_ptr<Session>> nodes_;    ///< by server number of the map, where it can be reached
     std::vector<std::unique_ptr<Session>> seeds_;    ///< until there is a map
     std::vector<std::unique_ptr<Session>> retired_;  ///< out of the map; the last answers are awaited

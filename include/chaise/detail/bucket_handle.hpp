@@ -4,6 +4,7 @@
 
 #include <chaise/async_result.hpp>
 #include <chaise/bucket_options.hpp>
+#include <chaise/collections_manifest.hpp>
 #include <chaise/detail/container_call.hpp>
 #include <chaise/detail/multi_call.hpp>
 #include <chaise/diagnostics.hpp>
@@ -75,6 +76,8 @@ public:
 
     /// A share that is on the default collection.
     [[nodiscard]] BucketHandle default_collection() const;
+    /// A share that is on this collection.
+    [[nodiscard]] BucketHandle collection(std::string_view scope, std::string_view name) const;
     [[nodiscard]] std::string_view scope_name() const noexcept;
     [[nodiscard]] std::string_view collection_name() const noexcept;
 
@@ -156,6 +159,7 @@ public:
     [[nodiscard]] Slot& refuse_multi(OperationKind kind, std::string_view key, errc code, std::string message);
     [[nodiscard]] AsyncResult<VersionResult> version(const ServerOptions& options);
     [[nodiscard]] AsyncResult<OperationResult> server(OperationKind kind, const ServerOptions& options);
+    [[nodiscard]] AsyncResult<ManifestResult> collections_manifest(const ServerOptions& options);
     [[nodiscard]] AsyncResult<OperationResult> place(const PlaceOptions& options);
     [[nodiscard]] std::unique_ptr<RowSource> view_query(std::string_view design, std::string_view view,
                                                         const ViewOptions& options);

@@ -73,6 +73,7 @@ enum class OperationKind : std::uint8_t {
     version,
     stats,
     flush,
+    collections_manifest,
     connect,
     close,
     place,  ///< waits for room
@@ -91,6 +92,7 @@ enum class OperationKind : std::uint8_t {
     observe_some,   ///< the copies of one node
     observe_seqno,  ///< how far one copy of a vbucket is
     pause,          ///< nothing, for a while
+    collection_id,
     // Of many entries, by the type of their results; the slot's opcode is the kind of its entries.
     multi_value,
     multi_operation,
@@ -142,6 +144,7 @@ struct alignas(64) Slot {
     void* accumulator = nullptr;  ///< owned by the engine; answers of several frames
     Slot* queue_next = nullptr;
     std::uint16_t last_status = 0;
+    std::uint8_t body_prefix = 0;      ///< observe_some: bytes of collection prefix before each key in the body
     Collection* collection = nullptr;  ///< that its key is in; null: its request has no key
 
     alignas(std::max_align_t) std::byte storage[slot_storage];

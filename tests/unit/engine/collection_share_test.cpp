@@ -16,7 +16,6 @@ namespace {
 using namespace chaise;
 using testing::Fixture;
 using testing::Outcome;
-using AsyncCollection = BasicCollection<RawFace>;
 
 }  // namespace
 

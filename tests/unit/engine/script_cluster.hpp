@@ -3,6 +3,7 @@
 // A Couchbase cluster of a few lines behind a ScriptLoop's connections: who owns a vbucket, what map each node believes
 // in, and when anything is answered is the test's.
 
+#include "protocol/leb128.hpp"
 #include "protocol/request_decoder.hpp"
 #include "protocol/response_encoder.hpp"
 #include "protocol/sasl.hpp"
@@ -15,6 +16,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdio>
 #include <deque>
 #include <functional>
 #include <map>
@@ -25,6 +27,25 @@
 #include <vector>
 
 namespace chaise::testing {
+
+/// Collections, by their path; the default collection is not among them.
+struct ScriptManifest {
+    std::uint64_t uid = 1;
+    std::map<std::string, std::uint32_t> ids{};
+
+    [[nodiscard]] bool has(std::uint32_t id) const {
+        return id == 0 || std::any_of(ids.begin(), ids.end(), [&](const auto& one) { return one.second == id; });
+    }
+    /// Where a collection's document is among a node's items.
+    [[nodiscard]] std::string place(std::uint32_t id, std::string key) const {
+        const auto path = std::find_if(ids.begin(), ids.end(), [&](const auto& one) { return one.second == id; });
+        return path == ids.end() ? key : path->first + "/" + key;
+    }
+    [[nodiscard]] bool has_scope(const std::string& scope) const {
+        return scope == "_default" ||
+               std::any_of(ids.begin(), ids.end(), [&](const auto& one) { return one.first.starts_with(scope + "."); });
+    }
+};
 
 class ScriptCluster {
 public:
@@ -53,10 +74,11 @@ public:
         Speaks speaks = Speaks::couchbase;
         std::set<protocol::Feature> denied{};  ///< beside the cluster's
         std::map<std::string, Item> items;
-        std::map<std::string, Item> copies;  ///< of vbuckets whose replica it has; the test puts them there
-        std::size_t bootstraps = 0;          ///< HELLOs
-        std::size_t config_asked = 0;        ///< after the bootstrap
-        std::size_t refused = 0;             ///< answers NOT_MY_VBUCKET
+        std::map<std::string, Item> copies;        ///< of vbuckets whose replica it has; the test puts them there
+        std::size_t bootstraps = 0;                ///< HELLOs
+        std::size_t config_asked = 0;              ///< after the bootstrap
+        std::size_t refused = 0;                   ///< answers NOT_MY_VBUCKET
+        std::optional<ScriptManifest> manifest{};  ///< the collections that it knows of; none: as the cluster
     };
     /// A request after the bootstrap, as it arrived.
     struct Seen {
@@ -66,6 +88,7 @@ public:
         std::uint32_t opaque = 0;
         std::string key, value, extras, framing;
         std::uint8_t datatype = 0;
+        std::optional<std::uint32_t> collection{};  ///< that stood before the key
         std::uint64_t cas = 0;
         std::shared_ptr<Link> link;
         std::uint64_t executed = 0;  ///< how often
@@ -89,7 +112,8 @@ public:
     std::map<std::string, std::deque<Status>, std::less<>> refusals;  ///< key → what it is answered, one each time
     /// What a node (host, vbucket, uuid) says to OBSERVE_SEQNO; none: it does not know the command.
     std::function<std::pair<Status, std::string>(const std::string&, std::uint16_t, std::uint64_t)> seqnos;
-    bool tokens = true;     ///< mutations are answered with one
+    bool tokens = true;  ///< mutations are answered with one
+    ScriptManifest manifest;
     std::deque<Seen> seen;  ///< operations; questions for the map are not among them, unless held
 
     Node& node(const std::string& host) {
@@ -108,11 +132,11 @@ public:
         map = std::move(next);
         for (const std::string& host : map.hosts) node(host);
         for (auto& [key, item] : all) {
-            const std::string& owner = map.owner(vbucket_of(key));
+            const std::string& owner = map.owner(vbucket_of(std::string_view(key).substr(key.find('/') + 1)));
             (owner.empty() ? homeless_ : node(owner).items)[key] = item;
         }
         for (auto& [key, item] : std::exchange(homeless_, {})) {
-            const std::string& owner = map.owner(vbucket_of(key));
+            const std::string& owner = map.owner(vbucket_of(std::string_view(key).substr(key.find('/') + 1)));
             (owner.empty() ? homeless_ : node(owner).items)[key] = item;
         }
     }
@@ -259,6 +283,12 @@ private:
                      .datatype = frame.datatype,
                      .cas = frame.cas,
                      .link = shared(link)};
+            if (with_collections_.contains(&link) && protocol::carries_collection(frame.opcode)) {
+                const auto id = protocol::load_leb128(one.key);
+                if (!id || id->size == one.key.size()) throw std::logic_error("a key without collection");
+                one.collection = id->value;
+                one.key.erase(0, id->size);
+            }
             if (frame.opcode == Opcode::get_cluster_config) {
                 ++node.config_asked;
                 if (node.no_maps) {
@@ -295,7 +325,9 @@ private:
                 ++node.bootstraps;
                 for (std::size_t i = 0; i + 1 < frame.value.size(); i += 2) {
                     const auto code = static_cast<protocol::Feature>(protocol::load_be16(frame.value.data() + i));
-                    if (!denied.contains(code) && !node.denied.contains(code)) value += frame.value.substr(i, 2);
+                    if (denied.contains(code) || node.denied.contains(code)) continue;
+                    value += frame.value.substr(i, 2);
+                    if (code == protocol::Feature::collections) with_collections_.insert(&link);
                 }
                 break;
             case Opcode::get_error_map:
@@ -402,6 +434,31 @@ private:
         }
         if (!one.key.empty() && !owns(node, one.vbucket)) return refuse();
         if (!one.key.empty() && one.vbucket != vbucket_of(one.key)) throw std::logic_error("a wrong vbucket");
+        const ScriptManifest& known = node.manifest ? *node.manifest : manifest;
+        const auto unknown = [&](Status status) {
+            char text[64];
+            std::snprintf(text, sizeof text, R"({"manifest_uid":"%llx"})", static_cast<unsigned long long>(known.uid));
+            value = text;
+            return finish(status);
+        };
+        if (one.opcode == Opcode::collections_get_id) {
+            if (one.value == "_default._default" || known.ids.contains(one.value)) {
+                extras.assign(12, 0);
+                protocol::store_be64(extras.data(), known.uid);
+                protocol::store_be32(extras.data() + 8, known.ids.contains(one.value) ? known.ids.at(one.value) : 0);
+                return finish(Status::success);
+            }
+            const std::string scope = one.value.substr(0, one.value.find('.'));
+            return unknown(known.has_scope(scope) ? Status::unknown_collection : Status::unknown_scope);
+        }
+        if (!known.has(one.collection.value_or(0))) return unknown(Status::unknown_collection);
+        const std::string plain = one.key;
+        one.key = known.place(one.collection.value_or(0), one.key);
+        struct Restore {
+            std::string& key;
+            const std::string& plain;
+            ~Restore() { key = plain; }
+        } restore{one.key, plain};
         if (const auto refusal = refusals.find(one.key); refusal != refusals.end() && !refusal->second.empty()) {
             const Status status = refusal->second.front();
             refusal->second.pop_front();
@@ -461,7 +518,9 @@ private:
                 extras.assign(4, 0);
                 protocol::store_be32(extras.data(), item.flags);
                 value = item.value;
-                r.key = key;
+                const std::string on_wire =
+                    (with_collections_.contains(one.link.get()) ? std::string(1, '\0') : "") + key;
+                r.key = on_wire;
                 return finish(Status::success, item.cas);
             }
             default:
@@ -476,7 +535,12 @@ private:
         while (left.size() >= 4) {
             const std::uint16_t vbucket = protocol::load_be16(left.data());
             const std::size_t size = protocol::load_be16(left.data() + 2);
-            const std::string key(left.substr(4, size));
+            std::string key(left.substr(4, size));
+            if (with_collections_.contains(one.link.get())) {
+                const auto id = protocol::load_leb128(key);
+                if (!id || id->size == key.size()) throw std::logic_error("a key without collection");
+                key = (node.manifest ? *node.manifest : manifest).place(id->value, key.substr(id->size));
+            }
             value += left.substr(0, 4 + size);
             left.remove_prefix(4 + size);
             const bool active = owns(node, vbucket);
@@ -530,7 +594,7 @@ private:
     std::map<std::string, Node> nodes_;
     std::map<std::string, Item> homeless_;
     std::map<const Link*, protocol::SaslServer> sasl_;
-    std::set<const Link*> authenticated_, ready_;
+    std::set<const Link*> authenticated_, ready_, with_collections_;
     std::uint64_t last_cas_ = 100;
     std::uint64_t last_seqno_ = 0;
 };

@@ -19,6 +19,7 @@ struct ScriptMap {
     std::vector<std::vector<int>> replicas{};  ///< vbucket → server numbers, or -1; empty: the bucket has none
     std::vector<std::string> groups{};         ///< server number → server group
     std::string bucket = "default";
+    std::optional<int> manifest_uid{};
     std::string uuid = "u";
     std::string capabilities{};  ///< of the bucket: "\"durableWrite\"", with commas between them
     std::string services{};      ///< of every node, beside kv and mgmt: "\"capi\":8092"
@@ -63,8 +64,9 @@ struct ScriptMap {
                    (i < groups.size() ? R"("serverGroup":")" + groups[i] + R"(",)" : "") +
                    R"("services":{"kv":11210,"mgmt":8091)" + (services.empty() ? "" : "," + services) + "}}";
         }
-        return R"({"rev":)" + std::to_string(rev) + R"(,"revEpoch":)" + std::to_string(epoch) + R"(,"name":")" +
-               bucket + R"(","uuid":")" + uuid + R"(","bucketCapabilities":[)" + capabilities +
+        return "{" + (manifest_uid ? R"("collectionsManifestUid":")" + std::to_string(*manifest_uid) + R"(",)" : "") +
+               R"("rev":)" + std::to_string(rev) + R"(,"revEpoch":)" + std::to_string(epoch) + R"(,"name":")" + bucket +
+               R"(","uuid":")" + uuid + R"(","bucketCapabilities":[)" + capabilities +
                R"(],"nodeLocator":"vbucket","nodes":[)" + nodes + R"(],"nodesExt":[)" + ext +
                R"(],"vBucketServerMap":{"hashAlgorithm":"CRC","numReplicas":)" + std::to_string(replica_count()) +
                R"(,"serverList":[)" + servers + R"(],"vBucketMap":[)" + rows(active, replicas) + "]" +

@@ -84,8 +84,13 @@ private:
             } else if (frame.opcode == Opcode::get_cluster_config) {
                 reply.value = map;
             } else {
+                std::string key(frame.key);
+                if (protocol::carries_collection(frame.opcode)) {  // of the default collection, all of them
+                    if (key.empty() || key.front() != '\0') throw std::logic_error("a key without its collection");
+                    key.erase(0, 1);
+                }
                 seen.push_back({frame.opcode, frame.vbucket(), frame.opaque, frame.cas, std::string(frame.extras),
-                                std::string(frame.key), std::string(frame.value), link.endpoint.to_string()});
+                                std::move(key), std::string(frame.value), link.endpoint.to_string()});
                 reply = answer(seen.back());
             }
             if (reply.silent) continue;

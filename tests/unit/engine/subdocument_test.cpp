@@ -238,9 +238,9 @@ TEST_CASE("mutate_in: preserve_expiry is a frame info", "[subdoc]") {
         f.result(f.bucket->mutate_in("k", sd::upsert("a", "1"), {.expiry = 60s, .preserve_expiry = true})));
     CHECK(f.said().extras == be(60, 4));
     CHECK(f.said().key == "k");
-    // Magic 0x08, framing extras of one byte: id 5, no data.
+    // Magic 0x08, framing extras of one byte; the key with its collection, two: id 5, no data.
     const std::string& sent = f.link().received;
-    const auto at = sent.rfind(be(0x08, 1) + be(0xd1, 1) + be(1, 1) + be(1, 1) + be(4, 1));
+    const auto at = sent.rfind(be(0x08, 1) + be(0xd1, 1) + be(1, 1) + be(2, 1) + be(4, 1));
     REQUIRE(at != std::string::npos);
     CHECK(static_cast<std::uint8_t>(sent.at(at + 24)) == 0x50);
 }
