@@ -43,6 +43,16 @@ function(chaise_program target)
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src)
 endfunction()
 
+# Under ASan, what tests themselves compile to is not what is tested: without optimisation, and without UBSan's dearest
+# checks (of every member access), a file takes half the time (23 s -> 13 s, measured). A null pointer stops it anyway.
+set(CHAISE_TEST_OPTIONS "")
+if(CHAISE_SANITIZE MATCHES "address")
+  set(CHAISE_TEST_OPTIONS -O0)
+  if(CHAISE_SANITIZE MATCHES "undefined")
+    list(APPEND CHAISE_TEST_OPTIONS -fno-sanitize=null,alignment,vptr,object-size)
+  endif()
+endif()
+
 # chaise_test(NAME x LABEL unit|sim|integration|… SOURCES a.cpp … [LIBS …] [NO_MAIN])
 #
 # LABEL may be a list ("unit;thread"); tests labelled thread also run under TSan. Sources get catch.hpp and the
@@ -54,6 +64,7 @@ function(chaise_test)
   set(target test_${T_NAME})
   add_executable(${target} ${T_SOURCES})
   chaise_program(${target})
+  target_compile_options(${target} PRIVATE ${CHAISE_TEST_OPTIONS})
   target_compile_definitions(${target} PRIVATE CHAISE_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data")
   target_link_libraries(${target} PRIVATE chaise_testing ${T_LIBS})
   if(NOT T_NO_MAIN)
