@@ -82,7 +82,7 @@ TEST_CASE("cluster: operations of every kind on a named collection") {
         co_await carts.prepend("text", "begin ");
         const auto touched = co_await carts.get_and_touch("text", 60s);
         CHECK(touched.value() == "begin middle end");
-        co_await carts.touch("text", 0s);
+        co_await carts.touch("text", 60s);
         const auto locked = co_await carts.lock("text", 10s);
         const auto refused = co_await carts.upsert("text", "no").as_expected();
         CHECK_FALSE(refused);
@@ -119,8 +119,8 @@ TEST_CASE("cluster: operations of every kind on a named collection") {
             const auto by_cas =
                 co_await carts.endure("safe", {.persist_to = 2, .replicate_to = 1, .cas = written.cas()});
             CHECK(by_cas.success());
-            const auto by_token = co_await carts.endure(
-                "safe", {.persist_to = 2, .replicate_to = 1, .token = written.mutation_token()});
+            const auto by_token =
+                co_await carts.endure("safe", {.persist_to = 2, .replicate_to = 1, .token = written.mutation_token()});
             CHECK(by_token.success());
             const auto level = co_await carts.upsert("level", "v", {.durability = DurabilityLevel::majority});
             CHECK(level.success());
