@@ -289,6 +289,42 @@ const tests = {
     await assert.rejects(connection.query('SELECT * FROM nowhere', { timeout: 2000 }))
   },
 
+  async 'collections'({ c, key, bucketName, connection }) {
+    const bucket = connection.bucket(bucketName)
+    const manager = bucket.collections()
+    const scope = key.replace(/[^A-Za-z0-9_-]/g, '-')
+    await manager.createScope(scope)
+    await assert.rejects(manager.createScope(scope), is(couchbase.ScopeExistsError))
+    for (const name of ['carts', 'orders']) await manager.createCollection(name, scope)
+    const [carts, orders] = ['carts', 'orders'].map((name) => bucket.scope(scope).collection(name))
+    await carts.upsert(key, 'in carts')
+    await orders.upsert(key, 'in orders')
+    await c.upsert(key, 'in neither')
+    assert.deepEqual(await Promise.all([carts, orders, c].map(async (one) => (await one.get(key)).content)), ['in carts', 'in orders', 'in neither'])
+    await carts.mutateIn('doc', [couchbase.MutateInSpec.upsert('n', 1)], { upsertDocument: true })
+    assert.equal((await carts.lookupIn('doc', [couchbase.LookupInSpec.get('n')])).content[0].value, 1)
+    await assert.rejects(orders.get('doc'), is(couchbase.DocumentNotFoundError))
+    const scopes = await manager.getAllScopes()
+    assert.deepEqual(scopes.find((one) => one.name === scope).collections.map((one) => one.name).sort(), ['carts', 'orders'])
+    // Made anew it is empty, and has another id than the client knows.
+    await manager.dropCollection('carts', scope)
+    await manager.createCollection('carts', scope)
+    await assert.rejects(carts.get(key), is(couchbase.DocumentNotFoundError))
+    await carts.upsert(key, 'again')
+    assert.equal((await carts.get(key)).content, 'again')
+    await manager.dropScope(scope)
+    assert.equal((await c.get(key)).content, 'in neither')
+  },
+
+  async 'compression'({ c, key }) {
+    // The SDK compresses what it stores, and gets back what others have compressed.
+    const text = 'the same words again and again; '.repeat(2000)
+    await c.upsert(key, { text })
+    assert.deepEqual((await c.get(key)).content, { text })
+    await c.mutateIn(key, [couchbase.MutateInSpec.upsert('n', 1)])
+    assert.deepEqual((await c.get(key)).content, { text, n: 1 })
+  },
+
   async 'mutation tokens'({ c, key, bucketName }) {
     const first = (await c.upsert(key, 1)).token
     const second = (await c.upsert(key, 2)).token
