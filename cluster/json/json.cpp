@@ -3,6 +3,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <cstddef>
 
 #include "cluster/kv/json_check.hpp"
@@ -100,8 +101,7 @@ private:
         json.text = text_.substr(begin, at_ - begin);
         const auto result = std::from_chars(json.text.data(), json.text.data() + json.text.size(), json.number);
         if (result.ec == std::errc::result_out_of_range) {  // from_chars leaves it as it was
-            const bool tiny = json.text.find("e-") != std::string::npos || json.text.find("E-") != std::string::npos;
-            json.number = tiny ? 0 : json.text[0] == '-' ? -HUGE_VAL : HUGE_VAL;
+            json.number = std::strtod(json.text.c_str(), nullptr);  // 0 or infinite, whichever it is
         }
         return json;
     }

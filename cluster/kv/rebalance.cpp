@@ -47,6 +47,10 @@ void ClusterState::begin_rebalance(const std::vector<NodeId>& members) {
     if (members.empty()) throw std::invalid_argument("a cluster has members");
     for (const NodeId id : members)
         if (!alive(id)) throw std::invalid_argument("a node that is to be a member is dead");
+    std::vector<NodeId> once = members;
+    std::sort(once.begin(), once.end());
+    if (std::adjacent_find(once.begin(), once.end()) != once.end())
+        throw std::invalid_argument("a node is named twice");
     for (const NodeId id : members) nodes_.at(id).member = true;
     publish_cluster();
     for (const std::string& name : buckets()) {

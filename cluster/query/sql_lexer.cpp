@@ -107,7 +107,7 @@ private:
                 text += c;
                 ++i;
             } else if (c == '\\' && quote != '`') {
-                const std::size_t length = peek(i + 1) == 'u' ? (text_.substr(at_ + i + 6, 2) == "\\u" ? 12 : 6) : 2;
+                const std::size_t length = peek(i + 1) == 'u' ? (peek(i + 6) == '\\' && peek(i + 7) == 'u' ? 12 : 6) : 2;
                 const std::string_view escape = text_.substr(at_ + i, length);
                 const auto meant = parse_json("\"" + std::string(escape) + "\"");
                 if (meant) {

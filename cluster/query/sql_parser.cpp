@@ -12,6 +12,8 @@ namespace {
 using Op = Expression::Op;
 
 constexpr std::size_t depth_max = 100;
+/// Of a statement: `1 + 1 + 1 …` makes a tree as deep as it is long.
+constexpr std::size_t operators_max = 1000;
 
 // Words that cannot be names without backticks.
 constexpr std::array<std::string_view, 38> reserved{
@@ -226,7 +228,8 @@ private:
 
     // ---- expressions, loosest first ----------------------------------------------------------------------------
 
-    static ExpressionPtr make(Op op, ExpressionPtr a = {}, ExpressionPtr b = {}, ExpressionPtr c = {}) {
+    ExpressionPtr make(Op op, ExpressionPtr a = {}, ExpressionPtr b = {}, ExpressionPtr c = {}) {
+        if (++operators_ > operators_max) fail();
         auto e = std::make_unique<Expression>();
         e->op = op;
         for (ExpressionPtr* operand : {&a, &b, &c})
@@ -480,6 +483,7 @@ private:
     std::vector<Token> tokens_;
     std::size_t at_ = 0;
     std::size_t depth_ = 0;
+    std::size_t operators_ = 0;
     std::size_t marks_ = 0;
     std::size_t placeholders_ = 0;
     bool fields_allowed_ = false;

@@ -102,7 +102,8 @@ void HttpConfig::refused(errc code, std::string message) {
         next_ = nodes_.size();
         return pass_over();
     }
-    core_.router().note_failure(code, message, name);
+    // Later failures are nobody's: the text of this one would grow with each.
+    if (!established_) core_.router().note_failure(code, message, name);
     next();
 }
 

@@ -42,6 +42,9 @@ int weight(errc code) noexcept {
     }
 }
 
+/// Of what the error of connect() says of many nodes.
+constexpr std::size_t failure_text_max = 4096;
+
 }  // namespace
 
 std::vector<protocol::Endpoint> key_value_hosts(const Settings& settings) {
@@ -110,6 +113,9 @@ void Router::on_service(std::vector<ServiceTarget> targets, std::error_code erro
     // The host itself is being asked already: these, too.
     if (!error) {
         for (const protocol::Endpoint& endpoint : endpoints) {
+            const std::string name = protocol::authority(endpoint);
+            const auto known = [&](const auto& session) { return session->name() == name; };
+            if (std::any_of(seeds_.begin(), seeds_.end(), known)) continue;  // of an earlier round
             seeds_.push_back(std::make_unique<Session>(core_, endpoint, true));
         }
     }
@@ -149,7 +155,8 @@ void Router::on_seed_timer() {
 void Router::note_failure(errc code, const std::string& message, const std::string& node) {
     Failure failure{code, message, node};
     if (weight(code) > weight(worst_.code)) std::swap(failure, worst_);
-    if (failure.code != errc::success) worst_.message += fmt::format("; {}: {}", failure.node, failure.message);
+    if (failure.code != errc::success && worst_.message.size() < failure_text_max)
+        worst_.message += fmt::format("; {}: {}", failure.node, failure.message);
 }
 
 void Router::seed_failed(Session& session, errc code, const std::string& message) {
