@@ -3,8 +3,8 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <cstddef>
+#include <cstdlib>
 
 #include "cluster/kv/json_check.hpp"
 #include "protocol/json_text.hpp"
@@ -100,7 +100,7 @@ private:
         Json json = Json::of(0.0);
         json.text = text_.substr(begin, at_ - begin);
         const auto result = std::from_chars(json.text.data(), json.text.data() + json.text.size(), json.number);
-        if (result.ec == std::errc::result_out_of_range) {  // from_chars leaves it as it was
+        if (result.ec == std::errc::result_out_of_range) {          // from_chars leaves it as it was
             json.number = std::strtod(json.text.c_str(), nullptr);  // 0 or infinite, whichever it is
         }
         return json;

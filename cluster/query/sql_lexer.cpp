@@ -107,7 +107,8 @@ private:
                 text += c;
                 ++i;
             } else if (c == '\\' && quote != '`') {
-                const std::size_t length = peek(i + 1) == 'u' ? (peek(i + 6) == '\\' && peek(i + 7) == 'u' ? 12 : 6) : 2;
+                const std::size_t length =
+                    peek(i + 1) == 'u' ? (peek(i + 6) == '\\' && peek(i + 7) == 'u' ? 12 : 6) : 2;
                 const std::string_view escape = text_.substr(at_ + i, length);
                 const auto meant = parse_json("\"" + std::string(escape) + "\"");
                 if (meant) {

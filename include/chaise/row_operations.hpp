@@ -4,12 +4,15 @@
 /// Views, queries, search and analytics, declared once for all faces.
 
 #include <chaise/async_view_base.hpp>
+#include <chaise/design_documents.hpp>
 #include <chaise/query_options.hpp>
 #include <chaise/rows.hpp>
 #include <chaise/server_operations.hpp>
 #include <chaise/view_options.hpp>
+#include <chaise/view_pages.hpp>
 
 #include <concepts>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -37,6 +40,14 @@ public:
     [[nodiscard]] Rows view_query(std::string_view design, std::string_view view, const ViewOptions& options = {}) {
         return Rows(handle_.view_query(design, view, options));
     }
+
+    /// A view in pages of `size` rows.
+    [[nodiscard]] ViewPages view_pages(std::string_view design, std::string_view view, std::uint64_t size,
+                                       const ViewOptions& options = {}) {
+        return ViewPages(handle_, design, view, size, options);
+    }
+    /// Where the bucket's views are written down.
+    [[nodiscard]] DesignDocuments design_documents() { return DesignDocuments(handle_); }
 
     /// The same by callbacks, for a subclass of AsyncViewBase, whose constructor gets a ViewCall and `args`; it is sent
     /// by its start() (seed: `query(design, view, itercls=MyView)`).

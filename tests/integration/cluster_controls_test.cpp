@@ -74,6 +74,7 @@ TEST_CASE("a rebalance loses no operation and no write: nodes leave, come back, 
         LocalCluster& cluster = r.cluster();
         Counting counting(r);
         co_await r.sleep(20ms);
+        CHECK_THROWS_AS(cluster.rebalance({0, 0}), std::invalid_argument);
         cluster.rebalance_out(1);
         CHECK(cluster.rebalancing());
         CHECK_THROWS_AS(cluster.rebalance_out(2), std::logic_error);

@@ -164,6 +164,9 @@ public:
     [[nodiscard]] std::unique_ptr<RowSource> view_query(std::string_view design, std::string_view view,
                                                         const ViewOptions& options);
     [[nodiscard]] std::unique_ptr<RowSource> n1ql_query(std::string_view statement, const QueryOptions& options);
+    /// `method`: of HTTP, or LIST for all of them.
+    [[nodiscard]] std::unique_ptr<RowSource> design_request(std::string_view method, std::string_view name,
+                                                            std::string_view json, bool development, Duration timeout);
     [[nodiscard]] std::unique_ptr<RowSource> analytics_query(std::string_view statement,
                                                              const AnalyticsOptions& options);
     [[nodiscard]] std::unique_ptr<RowSource> search_query(std::string_view index, std::string_view body,

@@ -137,6 +137,15 @@ TEST_CASE("query: errors have codes") {
         CHECK(f.code(statement) == 3000);
     }
     CHECK(f.code("SELECT " + std::string(5000, '(')) == 3000);
+    // Flat to the reader, and as deep as long to what goes over it.
+    const auto repeated = [](std::string text, std::string_view what) {
+        for (int i = 0; i < 100'000; ++i) text += what;
+        return text;
+    };
+    CHECK(f.code(repeated("SELECT 1", "+1")) == 3000);
+    CHECK(f.code(repeated("SELECT a", ".a")) == 3000);
+    CHECK(f.code(repeated("SELECT a", " OR a")) == 3000);
+    CHECK(f.code("SELECT \"\\u1") == 3000);
     CHECK(f.code("DELETE FROM default", R"(,"readonly":true)") == 1000);
     CHECK(f.last.status == 403);
     CHECK(f.code("SELECT * FROM nothing") == 12003);
