@@ -197,7 +197,8 @@ bool RowSplitter::value_part(std::string_view& input) {
     input.remove_prefix(part.size());
     if (end == npos) return true;
     if (state_ == State::in_name) {
-        is_array_ = std::string_view(meta_).substr(name_begin_ + 1, meta_.size() - name_begin_ - 2) == array_;
+        is_array_ = !array_.empty() &&
+                    std::string_view(meta_).substr(name_begin_ + 1, meta_.size() - name_begin_ - 2) == array_;
         state_ = State::colon;
     } else {
         state_ = State::after_value;
@@ -270,23 +271,17 @@ std::size_t RowSplitter::end_of_container(std::string_view text) {
                                           : escaped_bytes(marks.backslashes, escaped_, escaped_after);
         const std::uint64_t strings =
             parities(marks.quotes & ~escaped) ^ (in_string_ ? ~std::uint64_t{0} : std::uint64_t{0});
-        std::uint64_t opening = marks.opening & ~strings;
-        std::uint64_t closing = marks.closing & ~strings;
-        const auto opened = static_cast<unsigned>(std::popcount(opening));
-        const auto closed = static_cast<unsigned>(std::popcount(closing));
-        if (closed < depth_ && depth_ + opened <= limits_.max_depth) {
-            depth_ = depth_ + opened - closed;
-        } else {
-            for (std::uint64_t both = opening | closing; both != 0; both &= both - 1) {
-                const std::uint64_t one = both & (~both + 1);
-                if ((opening & one) != 0) {
-                    if (++depth_ > limits_.max_depth) {
-                        fail(RowSplitError::too_deep);
-                        return npos;
-                    }
-                } else if (--depth_ == 0) {
-                    return at + static_cast<std::size_t>(std::countr_zero(one)) + 1;
+        const std::uint64_t opening = marks.opening & ~strings;
+        const std::uint64_t closing = marks.closing & ~strings;
+        for (std::uint64_t both = opening | closing; both != 0; both &= both - 1) {
+            const std::uint64_t one = both & (~both + 1);
+            if ((opening & one) != 0) {
+                if (++depth_ > limits_.max_depth) {
+                    fail(RowSplitError::too_deep);
+                    return npos;
                 }
+            } else if (--depth_ == 0) {
+                return at + static_cast<std::size_t>(std::countr_zero(one)) + 1;
             }
         }
         in_string_ = (strings >> (size - 1) & 1) != 0;

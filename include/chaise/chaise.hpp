@@ -9,6 +9,7 @@
 #include <chaise/async_view_base.hpp>
 #include <chaise/bucket_options.hpp>
 #include <chaise/collection.hpp>
+#include <chaise/design_documents.hpp>
 #include <chaise/diagnostics.hpp>
 #include <chaise/durability.hpp>
 #include <chaise/error.hpp>
@@ -37,3 +38,4 @@
 #include <chaise/transport.hpp>
 #include <chaise/typed.hpp>
 #include <chaise/view_options.hpp>
+#include <chaise/view_pages.hpp>

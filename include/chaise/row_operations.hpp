@@ -4,12 +4,15 @@
 /// Views, queries, search and analytics, declared once for all faces.
 
 #include <chaise/async_view_base.hpp>
+#include <chaise/design_documents.hpp>
 #include <chaise/query_options.hpp>
 #include <chaise/rows.hpp>
 #include <chaise/server_operations.hpp>
 #include <chaise/view_options.hpp>
+#include <chaise/view_pages.hpp>
 
 #include <concepts>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -45,6 +48,15 @@ public:
                                               const ViewOptions& options = {}, Args&&... args) {
         return std::make_unique<View>(ViewCall(handle_.view_query(design, view, options)), std::forward<Args>(args)...);
     }
+
+    /// The rows of a view, `size` of them (1 or more) at a time: view_pages.hpp.
+    [[nodiscard]] ViewPages view_pages(std::string_view design, std::string_view view, std::uint64_t size,
+                                       const ViewOptions& options = {}) {
+        return ViewPages(handle_, design, view, size, options);
+    }
+
+    /// The design documents of the bucket: design_documents.hpp.
+    [[nodiscard]] DesignDocuments design_documents() { return DesignDocuments(handle_); }
 
     /// The rows of a SQL++ statement (seed: n1ql_query). Errors: parsing_failure, planning_failure, index_failure,
     /// index_not_found, index_exists, prepared_statement_failure, dml_failure, cas_mismatch, collection_not_found,

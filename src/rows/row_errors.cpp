@@ -182,6 +182,10 @@ void judge_search(RowVerdict& verdict, const RowRequest& request, int status, st
 RowVerdict judge(const RowRequest& request, int status, std::string_view meta) {
     RowVerdict verdict;
     switch (request.service) {
+        case RowService::design:
+        case RowService::management:
+            if (status / 100 == 2) break;
+            [[fallthrough]];
         case RowService::views:
             judge_views(verdict, request, status, meta);
             break;

@@ -11,7 +11,6 @@ constexpr std::size_t largest_spare = std::size_t{256} << 10;
 }  // namespace
 
 void RowQueue::begin_piece(std::size_t size) {
-    if (!blocks_.empty() && blocks_.back()->ends.empty()) return;
     const auto free = std::find_if(spare_.begin(), spare_.end(), [](const auto& one) { return one.use_count() == 1; });
     if (free != spare_.end()) {
         blocks_.push_back(std::move(*free));
@@ -26,31 +25,44 @@ void RowQueue::begin_piece(std::size_t size) {
     blocks_.back()->text.reserve(size + protocol::JsonCheck::padding);
 }
 
-bool RowQueue::add(std::string_view row) {
+void RowQueue::add(std::string_view row) {
     Block& block = *blocks_.back();
-    const std::size_t begin = block.text.size();
-    if (block.text.capacity() < begin + row.size() + protocol::JsonCheck::padding) {
-        block.text.reserve(std::max(begin + row.size() + protocol::JsonCheck::padding, 2 * block.text.capacity()));
-    }
+    block.text += block.text.empty() ? '[' : ',';
     block.text += row;
-    if (!is_json_.padded(std::string_view(block.text).substr(begin))) {
-        block.text.resize(begin);
-        return false;
-    }
     block.ends.push_back(block.text.size());
-    ++rows_;
-    bytes_ += row.size();
-    return true;
+}
+
+bool RowQueue::end_piece() {
+    Block& block = *blocks_.back();
+    const std::size_t all = block.ends.size();
+    if (all != 0) {
+        block.text += ']';
+        block.text.reserve(block.text.size() + protocol::JsonCheck::padding);
+        // Rows that are no JSON cannot make a whole that is: of each the strings end and the brackets close in it.
+        if (!is_json_.padded(block.text)) {
+            std::size_t good = 0;
+            while (good < all && is_json_(block.row(good))) ++good;
+            block.ends.resize(good);
+        }
+        rows_ += block.ends.size();
+        for (std::size_t i = 0; i < block.ends.size(); ++i) bytes_ += block.row(i).size();
+    }
+    const bool valid = block.ends.size() == all;
+    if (block.ends.empty()) {
+        std::shared_ptr<Block> unused = std::move(blocks_.back());
+        blocks_.pop_back();
+        recycle(std::move(unused));
+    }
+    return valid;
 }
 
 bool RowQueue::take(Row& row) {
     if (rows_ == 0) return false;
     const std::shared_ptr<Block>& block = blocks_.front();
-    const std::size_t begin = block->taken == 0 ? 0 : block->ends[block->taken - 1];
-    const std::size_t end = block->ends[block->taken];
-    row = Row(block, std::string_view(block->text).substr(begin, end - begin));
+    const std::string_view text = block->row(block->taken);
+    row = Row(block, text);
     --rows_;
-    bytes_ -= end - begin;
+    bytes_ -= text.size();
     if (++block->taken == block->ends.size()) {
         std::shared_ptr<Block> used = std::move(blocks_.front());
         blocks_.pop_front();

@@ -20,8 +20,10 @@ class RowQueue {
 public:
     /// Rows of another piece come: those of the last one may be taken, and stay where they are.
     void begin_piece(std::size_t size);
-    /// False: it is no JSON.
-    [[nodiscard]] bool add(std::string_view row);
+    void add(std::string_view row);
+    /// The piece is over: its rows are checked, all at once, and may be taken. False: one is no JSON; it and those
+    /// behind it are dropped.
+    [[nodiscard]] bool end_piece();
     [[nodiscard]] bool take(Row& row);
     [[nodiscard]] bool empty() const noexcept { return rows_ == 0; }
     [[nodiscard]] std::size_t rows() const noexcept { return rows_; }
@@ -29,9 +31,14 @@ public:
     void clear() noexcept;
 
 private:
+    /// `[ROW,ROW]`
     struct Block {
         std::string text;
         std::vector<std::size_t> ends;
+        [[nodiscard]] std::string_view row(std::size_t n) const noexcept {
+            const std::size_t begin = n == 0 ? 1 : ends[n - 1] + 1;
+            return std::string_view(text).substr(begin, ends[n] - begin);
+        }
         std::size_t taken = 0;
     };
     void recycle(std::shared_ptr<Block> block);

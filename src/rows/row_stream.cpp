@@ -161,19 +161,12 @@ void RowStream::on_body(std::string_view bytes) {
     if (splitter_->error() != protocol::RowSplitError::none) return;  // of an error: judged by its status
     queue_.begin_piece(bytes.size());
     std::string_view row;
-    for (;;) {
-        switch (splitter_->next(bytes, row)) {
-            case protocol::RowSplitter::Step::row:
-                if (queue_.add(row)) continue;
-                return fail(errc::protocol_error, "a row is not valid JSON");
-            case protocol::RowSplitter::Step::failed:
-                if (status_ != 200) return;
-                return fail(errc::protocol_error,
-                            fmt::format("{}, behind {} bytes", name(splitter_->error()), splitter_->offset()));
-            case protocol::RowSplitter::Step::more:
-                break;
-        }
-        break;
+    protocol::RowSplitter::Step step{};
+    while ((step = splitter_->next(bytes, row)) == protocol::RowSplitter::Step::row) queue_.add(row);
+    if (!queue_.end_piece()) return fail(errc::protocol_error, "a row is not valid JSON");
+    if (step == protocol::RowSplitter::Step::failed && status_ == 200) {
+        return fail(errc::protocol_error,
+                    fmt::format("{}, behind {} bytes", name(splitter_->error()), splitter_->offset()));
     }
     watch_level();
     if (!queue_.empty()) news();

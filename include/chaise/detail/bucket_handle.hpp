@@ -159,6 +159,9 @@ public:
     [[nodiscard]] AsyncResult<OperationResult> place(const PlaceOptions& options);
     [[nodiscard]] std::unique_ptr<RowSource> view_query(std::string_view design, std::string_view view,
                                                         const ViewOptions& options);
+    /// PUT, GET or DELETE of a design document; LIST of all.
+    [[nodiscard]] std::unique_ptr<RowSource> design_request(std::string_view method, std::string_view name,
+                                                            std::string_view json, bool development, Duration timeout);
     [[nodiscard]] std::unique_ptr<RowSource> n1ql_query(std::string_view statement, const QueryOptions& options);
     [[nodiscard]] std::unique_ptr<RowSource> analytics_query(std::string_view statement,
                                                              const AnalyticsOptions& options);
