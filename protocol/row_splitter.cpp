@@ -197,7 +197,8 @@ bool RowSplitter::value_part(std::string_view& input) {
     input.remove_prefix(part.size());
     if (end == npos) return true;
     if (state_ == State::in_name) {
-        is_array_ = std::string_view(meta_).substr(name_begin_ + 1, meta_.size() - name_begin_ - 2) == array_;
+        is_array_ = !array_.empty() &&
+                    std::string_view(meta_).substr(name_begin_ + 1, meta_.size() - name_begin_ - 2) == array_;
         state_ = State::colon;
     } else {
         state_ = State::after_value;

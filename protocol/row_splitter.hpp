@@ -39,7 +39,8 @@ public:
         failed,
     };
 
-    /// `array`: the name of the member of the document whose elements are the rows, as it is written there.
+    /// `array`: the name of the member of the document whose elements are the rows, as it is written there; empty: it
+    /// has none.
     explicit RowSplitter(std::string_view array) : RowSplitter(array, Limits()) {}
     RowSplitter(std::string_view array, Limits limits) : array_(array), limits_(limits) {}
 

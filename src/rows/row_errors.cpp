@@ -177,20 +177,15 @@ void judge_search(RowVerdict& verdict, const RowRequest& request, int status, st
     }
 }
 
-void judge_design(RowVerdict& verdict, const RowRequest& request, int status, std::string_view meta) {
-    if (status / 100 == 2) return;
-    by_status(verdict, request, status);
-    if (status == 404) verdict.code = errc::design_document_not_found;
-    if (status == 400) verdict.code = errc::invalid_argument;
-    const std::string reason = plain(json_member(meta, "reason"));
-    if (!reason.empty()) verdict.message = reason;
-}
-
 }  // namespace
 
 RowVerdict judge(const RowRequest& request, int status, std::string_view meta) {
     RowVerdict verdict;
     switch (request.service) {
+        case RowService::design:
+        case RowService::management:
+            if (status / 100 == 2) break;
+            [[fallthrough]];
         case RowService::views:
             judge_views(verdict, request, status, meta);
             break;
@@ -200,12 +195,6 @@ RowVerdict judge(const RowRequest& request, int status, std::string_view meta) {
             break;
         case RowService::search:
             judge_search(verdict, request, status, meta);
-            break;
-        case RowService::design:
-            judge_design(verdict, request, status, meta);
-            break;
-        case RowService::management:
-            if (status != 200) by_status(verdict, request, status);
             break;
     }
     return verdict;

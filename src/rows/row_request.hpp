@@ -11,7 +11,14 @@
 namespace chaise::detail {
 
 /// Which service's answers: how errors in them are told.
-enum class RowService : std::uint8_t { views, query, search, analytics, design, management };
+enum class RowService : std::uint8_t {
+    views,
+    query,
+    search,
+    analytics,
+    design,      ///< a design document, at the views' port
+    management,  ///< the list of them
+};
 
 /// One query, encoded: what RowStream sends, and how it reads the answer.
 struct RowRequest {
@@ -20,7 +27,7 @@ struct RowRequest {
     std::string method = "GET";
     std::string target{};
     std::string body{};
-    std::string array = "rows";    ///< the member of the answer that has the rows; empty: it has none
+    std::string array = "rows";    ///< the member of the answer that has the rows; empty: none has
     bool read_only = true;         ///< may be asked again, though it was asked already
     bool errors_are_told = false;  ///< errors beside the rows end the query only if they are all that there is
     bool include_docs = false;

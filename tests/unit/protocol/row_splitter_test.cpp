@@ -191,6 +191,7 @@ TEST_CASE("what is not JSON beside the rows is refused", "[rows]") {
     CHECK(split("{\"rows\":{\"rows\":[1]},\"x\":[2]}").meta == "{\"rows\":{\"rows\":[1]},\"x\":[2]}");
     CHECK(split(" { \"rows\" : null } ").meta == "{\"rows\":null}");
     CHECK(split("{}").meta == "{}");
+    CHECK(split("{\"\":[1],\"rows\":[2]}", std::string_view::npos, "").meta == "{\"\":[1],\"rows\":[2]}");
 }
 
 TEST_CASE("rows, the rest and their depth are bounded", "[rows]") {
