@@ -31,14 +31,14 @@ std::uint32_t load_u32(const char* from) noexcept {
     return ntohl(value);
 }
 
-/// A request without vbucket, opaque, key and value.
-std::string request_template(unsigned char opcode, std::size_t extras, std::size_t value) {
-    std::string frame(24 + extras, '\0');
+/// A request without vbucket, opaque, key and value. `prefix`: bytes before the key, all 0: the default collection.
+std::string request_template(unsigned char opcode, std::size_t extras, std::size_t prefix, std::size_t value) {
+    std::string frame(24 + extras + prefix, '\0');
     frame[0] = static_cast<char>(0x80);
     frame[1] = static_cast<char>(opcode);
-    frame[3] = static_cast<char>(Workload::key_size);
+    frame[3] = static_cast<char>(prefix + Workload::key_size);
     frame[4] = static_cast<char>(extras);
-    const std::uint32_t body = htonl(static_cast<std::uint32_t>(extras + Workload::key_size + value));
+    const std::uint32_t body = htonl(static_cast<std::uint32_t>(extras + prefix + Workload::key_size + value));
     std::memcpy(frame.data() + 8, &body, sizeof body);
     return frame;
 }
@@ -65,8 +65,8 @@ public:
     FloorClient(FloorConnections connections, Workload& workload, bool blocking)
         : workload_(workload),
           blocking_(blocking),
-          get_(request_template(0x00, 0, 0)),
-          set_(request_template(0x01, 8, workload.value().size())),
+          get_(request_template(0x00, 0, connections.prefixed ? 1 : 0, 0)),
+          set_(request_template(0x01, 8, connections.prefixed ? 1 : 0, workload.value().size())),
           stamps_(workload.depth()) {
         for (Descriptor& socket : connections.nodes) {
             nodes_.push_back(

@@ -33,6 +33,7 @@ std::uint64_t random_bits() {
 struct Opened {
     Descriptor socket;
     std::string config;
+    bool prefixed = false;
 };
 
 void send_all(const Descriptor& socket, std::string& out) {
@@ -73,6 +74,7 @@ Opened open_node(const protocol::Endpoint& node, const Settings& settings, proto
     if (progress == Progress::failed) throw std::runtime_error(fmt::format("floor: {}", bootstrap.reason()));
     if (reader.buffered() != 0) throw std::runtime_error("floor: the server says more than it was asked");
     opened.config = bootstrap.config();
+    opened.prefixed = bootstrap.features().contains(protocol::Feature::collections);
     return opened;
 }
 
@@ -85,7 +87,7 @@ FloorConnections connect_cluster(const Settings& settings) {
     if (!parsed.map) throw std::runtime_error("floor: its cluster map is of no use: " + parsed.error);
     const protocol::ClusterMap& map = *parsed.map;
 
-    FloorConnections connections;
+    FloorConnections connections{.nodes = {}, .routes = {}, .prefixed = asked.prefixed};
     const std::string network = protocol::choose_network(map, settings.network, seed, false);
     for (const protocol::Endpoint& node : protocol::kv_endpoints(map, network)) {
         connections.nodes.push_back(open_node(node, settings, keys).socket);

@@ -13,6 +13,7 @@ struct FloorConnections {
     std::vector<Descriptor> nodes;
     /// By vbucket: its node's place in `nodes`. Plain memcached: empty, and one node.
     std::vector<std::uint16_t> routes;
+    bool prefixed = false;  ///< keys begin with their collection
 };
 
 /// Connects. To a Couchbase cluster the same is said as chaise says, so that the servers answer both alike, and the
