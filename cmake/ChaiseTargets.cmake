@@ -76,7 +76,7 @@ function(chaise_test)
   add_test(NAME ${T_NAME} COMMAND ${target})
   set_tests_properties(${T_NAME} PROPERTIES LABELS "${T_LABEL}" TIMEOUT 300)
   if(CHAISE_SANITIZE)
-    set_tests_properties(${T_NAME} PROPERTIES ENVIRONMENT
+    set_tests_properties(${T_NAME} PROPERTIES TIMEOUT 900 ENVIRONMENT
       "ASAN_OPTIONS=detect_stack_use_after_return=1;UBSAN_OPTIONS=print_stacktrace=1;TSAN_OPTIONS=halt_on_error=1")
   endif()
   if("thread" IN_LIST T_LABEL)

@@ -276,7 +276,7 @@ TEST_CASE("timeouts at both ends of what can be said", "[loss]") {
         CHECK(connect.ok());
     }
     Outcome& forever = f.get("k", {.timeout = Duration::max()});
-    f.loop.advance(24h);
+    f.loop.advance(1h);
     CHECK(forever.pending());
 
     Fixture g({.operation_timeout = Duration::max(), .connect_timeout = Duration::max()});
