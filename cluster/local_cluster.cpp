@@ -1,6 +1,7 @@
 #include <chaise/testing/local_cluster.hpp>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <stdexcept>
 
@@ -9,6 +10,7 @@
 #include "cluster/local/node_hosts.hpp"
 #include "cluster/local/rebalancer.hpp"
 #include "protocol/datatype.hpp"
+#include "protocol/leb128.hpp"
 #include "protocol/snappy.hpp"
 #include "protocol/vbucket.hpp"
 
@@ -46,8 +48,27 @@ BucketSettings memcached_bucket(std::string_view name) {
     return {.name = std::string(name), .type = BucketType::memcached, .vbuckets = 1, .replicas = 0};
 }
 
-/// As nodes keep it: behind the id of the default collection, 0.
-std::string stored_key(std::string_view key) { return std::string(1, '\0').append(key); }
+/// As nodes keep it: behind its collection's id.
+std::string stored_key(std::string_view key, std::uint32_t collection = 0) {
+    std::array<char, protocol::max_leb128_size> id;
+    return std::string(id.data(), protocol::store_leb128(id.data(), collection)).append(key);
+}
+
+std::optional<std::uint32_t> collection_id(const BucketConfig& config, std::string_view scope,
+                                           std::string_view collection) {
+    for (const auto& its_scope : config.manifest.scopes) {
+        if (its_scope.name != scope) continue;
+        for (const auto& one : its_scope.collections) {
+            if (one.name == collection) return one.uid;
+        }
+    }
+    return std::nullopt;
+}
+
+void check_spread(Duration spread) {
+    if (spread < Duration::zero() || spread == never)
+        throw std::invalid_argument("LocalCluster: a spread is an amount of time, and not negative");
+}
 
 }  // namespace
 
@@ -131,6 +152,15 @@ public:
         auto config = state().bucket_config(name);
         if (!config) throw std::out_of_range("LocalCluster: no bucket '" + name + "'");
         return config;
+    }
+
+    /// A node's copy of the key's vbucket; null when it has none, or is dead.
+    [[nodiscard]] const VBucket* copy(std::size_t node, const std::string& name, std::string_view key) const {
+        const auto config = bucket(name);
+        NodeProcess* its_process = process(node);
+        if (its_process == nullptr) return nullptr;
+        return its_process->node().vbucket(name,
+                                           protocol::vbucket_of(key, static_cast<std::uint32_t>(config->map.size())));
     }
 
     NodeId add_node() {
@@ -389,6 +419,15 @@ void LocalCluster::set_config_delay(std::size_t node, Duration delay) {
     impl_->at(node, [&] { impl_->state().set_config_delay(node, delay); });
 }
 
+void LocalCluster::set_replication_spread(Duration spread) {
+    check_spread(spread);
+    impl_->call([&] { impl_->state().set_replication_spread(spread); });
+}
+void LocalCluster::set_persistence_spread(Duration spread) {
+    check_spread(spread);
+    impl_->call([&] { impl_->state().set_persistence_spread(spread); });
+}
+
 // ---- users and buckets ----------------------------------------------------------------------------------------------
 
 void LocalCluster::add_user(std::string_view name, std::string_view password, std::vector<std::string> buckets) {
@@ -506,12 +545,20 @@ std::optional<StoredDocument> LocalCluster::stored(std::size_t node, std::string
     impl_->check_node(node);
     return impl_->ask([&]() -> std::optional<StoredDocument> {
         const std::string name = impl_->bucket_name(bucket);
-        const auto config = impl_->bucket(name);
-        NodeProcess* process = impl_->process(node);
-        if (process == nullptr) return std::nullopt;
-        const auto vbucket = protocol::vbucket_of(key, static_cast<std::uint32_t>(config->map.size()));
-        const VBucket* copy = process->node().vbucket(name, vbucket);
+        const VBucket* copy = impl_->copy(node, name, key);
         return copy != nullptr ? stored_document(copy->peek(stored_key(key))) : std::nullopt;
+    });
+}
+
+std::optional<StoredDocument> LocalCluster::stored_in(std::string_view scope, std::string_view collection,
+                                                      std::size_t node, std::string_view key,
+                                                      std::string_view bucket) const {
+    impl_->check_node(node);
+    return impl_->ask([&]() -> std::optional<StoredDocument> {
+        const std::string name = impl_->bucket_name(bucket);
+        const auto id = collection_id(*impl_->bucket(name), scope, collection);
+        const VBucket* copy = id ? impl_->copy(node, name, key) : nullptr;
+        return copy != nullptr ? stored_document(copy->peek(stored_key(key, *id))) : std::nullopt;
     });
 }
 

@@ -56,24 +56,26 @@ chaise_dependency(c-ares TARGET c-ares::cares
   URL https://github.com/c-ares/c-ares/releases/download/cares-1_19_1/c-ares-1.19.1.tar.gz
   SHA256 321700399b72ed0e037d0074c629e7741f6b2ec2dda92956abe3e9671d3e268e)
 
-# For the local cluster.
-find_package(http-parser 2.9 QUIET)
-if(NOT http-parser_FOUND)
-  # No CMake project in this archive either: its one source file becomes part of chaise_testing.
-  chaise_dependency(http-parser TARGET http-parser::http-parser
-    URL https://github.com/nodejs/http-parser/archive/v2.9.4.tar.gz
-    SHA256 467b9e30fd0979ee301065e70f637d525c28193449e1b13fbcb1b1fab3ad224f)
-  enable_language(C)
-endif()
+if(CHAISE_WITH_TESTING)
+  # For the local cluster.
+  find_package(http-parser 2.9 QUIET)
+  if(NOT http-parser_FOUND)
+    # No CMake project in this archive either: its one source file becomes part of chaise_testing.
+    chaise_dependency(http-parser TARGET http-parser::http-parser
+      URL https://github.com/nodejs/http-parser/archive/v2.9.4.tar.gz
+      SHA256 467b9e30fd0979ee301065e70f637d525c28193449e1b13fbcb1b1fab3ad224f)
+    enable_language(C)
+  endif()
 
-# Its views run JavaScript.
-find_package(duktape 2.7 QUIET)
-if(NOT duktape_FOUND)
-  # As http-parser: one source file.
-  chaise_dependency(duktape TARGET duktape::duktape
-    URL https://github.com/svaarala/duktape/releases/download/v2.7.0/duktape-2.7.0.tar.xz
-    SHA256 90f8d2fa8b5567c6899830ddef2c03f3c27960b11aca222fa17aa7ac613c2890)
-  enable_language(C)
+  # Its views run JavaScript.
+  find_package(duktape 2.7 QUIET)
+  if(NOT duktape_FOUND)
+    # As http-parser: one source file.
+    chaise_dependency(duktape TARGET duktape::duktape
+      URL https://github.com/svaarala/duktape/releases/download/v2.7.0/duktape-2.7.0.tar.xz
+      SHA256 90f8d2fa8b5567c6899830ddef2c03f3c27960b11aca222fa17aa7ac613c2890)
+    enable_language(C)
+  endif()
 endif()
 
 if(CHAISE_WITH_ASIO)

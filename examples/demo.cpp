@@ -1,6 +1,7 @@
 // chaise-demo: starts a local Couchbase cluster of three nodes and a memcached, runs the examples against both, and
 // shows what a round trip, a pipeline and an error cost and look like.
 
+#include "support/beers.hpp"
 #include "support/memcached_process.hpp"
 
 #include <chaise/chaise.hpp>
@@ -125,12 +126,20 @@ void show_places(const chaise::testing::LocalCluster& cluster) {
     }
 }
 
+std::filesystem::path here() { return std::filesystem::canonical("/proc/self/exe").parent_path(); }
+
+/// What memcached has none of.
+bool show_views(const Place& place) {
+    with_bucket(place, chaise::testing::brew);
+    return run_example(here() / "views_await", place, "rows of a view and of a query, by co_await") &
+           run_example(here() / "views_callback", place, "the same view by callbacks");
+}
+
 bool show(const Place& place) {
-    const std::filesystem::path here = std::filesystem::canonical("/proc/self/exe").parent_path();
-    bool fine = run_example(here / "hello_callback", place, "callback and errback on chaise's epoll loop");
-    fine &= run_example(here / "hello_task", place, "chaise::Task, two operations at once, errors");
-    if (std::filesystem::exists(here / "hello_await")) {
-        fine &= run_example(here / "hello_await", place, "co_await in asio::awaitable");
+    bool fine = run_example(here() / "hello_callback", place, "callback and errback on chaise's epoll loop");
+    fine &= run_example(here() / "hello_task", place, "chaise::Task, two operations at once, errors");
+    if (std::filesystem::exists(here() / "hello_await")) {
+        fine &= run_example(here() / "hello_await", place, "co_await in asio::awaitable");
     }
     heading("what it costs (256-byte value, this machine, client and server on it)");
     with_bucket(place, show_costs);
@@ -150,7 +159,9 @@ int main(int, char** argv) {
             fmt::print(
                 "A Couchbase cluster of three nodes runs at {}\n(in this process, on a thread of its own; {:.1f} ms)\n",
                 cluster.connection_string(), starting.elapsed().count() / 1000);
-            fine &= show({cluster.connection_string(), "Administrator", "password"});
+            const Place place{cluster.connection_string(), "Administrator", "password"};
+            fine &= show(place);
+            fine &= show_views(place);
             heading("where the keys went: 64 vbuckets, one replica");
             show_places(cluster);
         }

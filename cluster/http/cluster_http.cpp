@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "cluster/http/collections_http.hpp"
+#include "cluster/json/json.hpp"
 #include "cluster/views/views_http.hpp"
-#include "protocol/json_text.hpp"
 
 namespace chaise::testing {
 
@@ -22,7 +22,7 @@ HttpResponse not_found() { return problem(404, "Requested resource not found.\r\
 
 std::string quoted(std::string_view text) {
     std::string out;
-    protocol::append_json_string(out, text);
+    append_json_text(out, text);
     return out;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "cluster/json/json.hpp"
 #include "protocol/json_text.hpp"
 
 namespace chaise::testing {
@@ -43,7 +44,7 @@ std::int64_t max_ttl(const HttpRequest& request) {
 
 HttpResponse refusal(int status, std::string_view why) {
     std::string body = R"({"errors":{"_":)";
-    protocol::append_json_string(body, why);
+    append_json_text(body, why);
     return {.status = status, .headers = {}, .body = body + "}}", .stream = {}};
 }
 

@@ -149,6 +149,7 @@ bool ControlHttp::post(const std::vector<std::string>& path, const Query& query,
         const auto node = read_index(path[1]);
         return node && post_to_node(*node, path[2], query);
     } else if (what == "rebalance" && path.size() == 1) {
+        if (query.time("pace") == never) Query::refuse("pace");
         if (query.find("pace") != nullptr) cluster_.set_rebalance_pace(query.delay("pace"));
         cluster_.rebalance(query.numbers("nodes"));
     } else if (what == "errors" && path.size() == 1) {
@@ -164,6 +165,7 @@ bool ControlHttp::post(const std::vector<std::string>& path, const Query& query,
         if (query.time("travel") == never) Query::refuse("travel");
         cluster_.time_travel(query.time("travel"));
     } else if (what == "replication" && path.size() == 1) {
+        if (query.find("spread") != nullptr) cluster_.set_replication_spread(query.delay("spread"));
         const auto from = query.number("from", any), to = query.number("to", any);
         if (from.has_value() != to.has_value()) Query::refuse(from ? "to" : "from");
         if (from) {
@@ -172,6 +174,7 @@ bool ControlHttp::post(const std::vector<std::string>& path, const Query& query,
             cluster_.set_replication_delay(query.delay("delay"));
         }
     } else if (what == "persistence" && path.size() == 1) {
+        if (query.find("spread") != nullptr) cluster_.set_persistence_spread(query.delay("spread"));
         if (const auto node = query.number("node", any)) {
             cluster_.set_persistence_delay(*node, query.delay("delay"));
         } else {
@@ -200,6 +203,7 @@ bool ControlHttp::post_to_node(std::size_t node, const std::string& what, const 
     if (const auto action = actions.find(what); action != actions.end()) {
         (cluster_.*action->second)(node);
     } else if (what == "link") {
+        if (query.time("jitter") == never) Query::refuse("jitter");
         cluster_.set_link_faults(node, {.delay = query.delay("delay"),
                                         .jitter = query.delay("jitter"),
                                         .drop = query.probability("drop", 0),

@@ -18,7 +18,7 @@ namespace chaise::testing {
 /// - `POST /rebalance?nodes=0,1,2&pace=`
 /// - `POST /errors?status=0x86&opcode=0x01&node=&times=&probability=`, `DELETE /errors`
 /// - `POST /locks/expire`, `POST /time?travel=`
-/// - `POST /replication?delay=[&from=&to=]`, `POST /persistence?delay=[&node=]`
+/// - `POST /replication?delay=[&from=&to=][&spread=]`, `POST /persistence?delay=[&node=][&spread=]`
 ///
 /// 200 when it is done; 400 with the reason for what makes no sense, 404 for what there is not.
 class ControlHttp final : public HttpHandler {

@@ -1,5 +1,6 @@
 #include "cluster/json/json.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -30,6 +31,21 @@ void append_utf8(std::string& out, std::uint32_t point) {
         byte(0x80 | (point >> 6 & 0x3f));
         byte(0x80 | (point & 0x3f));
     }
+}
+
+/// Bytes of the UTF-8 character that the text begins with; 0: it begins with none.
+std::size_t character_size(std::string_view text) noexcept {
+    const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const unsigned first = byte(0);
+    if (first < 0x80) return 1;
+    const std::size_t size = first < 0xc2 ? 0u : first < 0xe0 ? 2u : first < 0xf0 ? 3u : first < 0xf5 ? 4u : 0u;
+    if (size > text.size()) return 0;
+    for (std::size_t i = 1; i < size; ++i)
+        if ((byte(i) & 0xc0u) != 0x80) return 0;
+    // Longer than need be, halves of pairs, beyond Unicode.
+    const bool wrong = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f) ||
+                       (first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f);
+    return wrong ? 0 : size;
 }
 
 /// Of text that is_json() has found to be well-formed: only the tree is left to build.
@@ -153,6 +169,21 @@ const Json missing_value;
 
 }  // namespace
 
+void append_json_text(std::string& json, std::string_view text) {
+    std::string mended;
+    std::size_t good = 0;  // of the text's beginning
+    for (std::size_t i = 0; i < text.size();) {
+        const std::size_t size = character_size(text.substr(i));
+        if (size == 0) {
+            mended.append(text.substr(good, i - good)).append("\xef\xbf\xbd");
+            good = i + 1;
+        }
+        i += std::max<std::size_t>(size, 1);
+    }
+    if (good == 0) return protocol::append_json_string(json, text);
+    protocol::append_json_string(json, mended.append(text.substr(good)));
+}
+
 std::string number_text(double value) {
     if (!std::isfinite(value)) return "null";
     std::array<char, 40> digits;
@@ -197,6 +228,20 @@ void Json::set(std::string name, Json value) {
     members.emplace_back(std::move(name), std::move(value));
 }
 
+void JsonObject::set(std::string name, Json value) {
+    constexpr std::size_t many = 32;
+    if (json_.members.size() < many) return json_.set(std::move(name), std::move(value));
+    if (places_.empty()) {
+        for (const Json::Member& member : json_.members) places_.emplace(member.first, places_.size());
+    }
+    const auto [place, fresh] = places_.emplace(name, json_.members.size());
+    if (fresh) {
+        json_.members.emplace_back(std::move(name), std::move(value));
+    } else {
+        json_.members[place->second].second = std::move(value);
+    }
+}
+
 void Json::append_to(std::string& out) const {
     switch (kind) {
         case Kind::missing:
@@ -210,7 +255,7 @@ void Json::append_to(std::string& out) const {
             out += text;
             break;
         case Kind::string:
-            protocol::append_json_string(out, text);
+            append_json_text(out, text);
             break;
         case Kind::array: {
             out += '[';
@@ -227,7 +272,7 @@ void Json::append_to(std::string& out) const {
             bool first = true;
             for (const Member& member : members) {
                 if (!std::exchange(first, false)) out += ',';
-                protocol::append_json_string(out, member.first);
+                append_json_text(out, member.first);
                 out += ':';
                 member.second.append_to(out);
             }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -58,8 +59,23 @@ private:
     explicit Json(Kind k) noexcept : kind(k) {}
 };
 
+/// Makes an object as Json::set() does, and in time when it has many members.
+class JsonObject {
+public:
+    /// A name that is there keeps its place.
+    void set(std::string name, Json value);
+    [[nodiscard]] Json take() { return std::move(json_); }
+
+private:
+    Json json_ = Json::object();
+    std::unordered_map<std::string, std::size_t> places_{};  ///< of the members, once they are many
+};
+
 /// Nothing when it is not exactly one JSON value in valid UTF-8. Depth is bounded.
 [[nodiscard]] std::optional<Json> parse_json(std::string_view text);
+
+/// As protocol::append_json_string(). Bytes that are no UTF-8 become U+FFFD: it is JSON whatever a client has sent.
+void append_json_text(std::string& json, std::string_view text);
 
 /// Shortest decimal form; whole numbers without a fraction; "null" for what JSON cannot say.
 [[nodiscard]] std::string number_text(double value);

@@ -200,6 +200,8 @@ void ClusterState::create_bucket(const BucketSettings& settings) {
     if (!std::has_single_bit(settings.vbuckets) || settings.vbuckets > 1024)
         throw std::invalid_argument("the number of vbuckets is a power of two up to 1024");
     if (settings.replicas > 3) throw std::invalid_argument("at most 3 replicas");
+    // It would be over nodes that are about to leave, and nobody would move it.
+    if (rebalance_) throw std::logic_error("no bucket can be made during a rebalance");
     const bool ring = settings.type == BucketType::memcached;
     if (ring && (settings.replicas != 0 || settings.vbuckets != 1))
         throw std::invalid_argument("a memcached bucket has no replicas, and says that it has one vbucket");

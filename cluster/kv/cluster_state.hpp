@@ -92,8 +92,8 @@ public:
 
     /// What came of an attempt to move the next vbucket.
     enum class Move : std::uint8_t { moved, waiting, done, failed };
-    /// These are the members to be. std::logic_error while another goes on; std::invalid_argument for none or dead
-    /// ones.
+    /// These are the members to be. std::logic_error while another goes on; std::invalid_argument for none, dead
+    /// ones, and one that is named twice.
     void begin_rebalance(const std::vector<NodeId>& members);
     /// The node's active vbuckets are moved to replicas, then it is failed over.
     void begin_graceful_failover(NodeId id);
@@ -114,7 +114,8 @@ public:
 
     // ---- buckets --------------------------------------------------------------------------------------------
 
-    /// Over all members. std::invalid_argument when the settings make no bucket or the name is taken.
+    /// Over all members. std::invalid_argument when the settings make no bucket or the name is taken;
+    /// std::logic_error during a rebalance.
     void create_bucket(const BucketSettings& settings);
     /// Connections that had selected it are closed. False: there was none.
     bool delete_bucket(std::string_view name);
@@ -155,6 +156,12 @@ public:
     void set_persistence_delay(Duration delay);  ///< of all nodes
     void set_persistence_delay(NodeId node, Duration delay);
     void set_config_delay(NodeId node, Duration delay);  ///< `paused`: believes what it knows
+    /// What comes from now on takes a random part of this longer, each change its own. Those of one vbucket keep their
+    /// order, others overtake each other.
+    void set_replication_spread(Duration spread) { replication_spread_ = spread; }
+    void set_persistence_spread(Duration spread) { persistence_spread_ = spread; }
+    [[nodiscard]] Duration replication_spread() const noexcept { return replication_spread_; }
+    [[nodiscard]] Duration persistence_spread() const noexcept { return persistence_spread_; }
     [[nodiscard]] Duration replication_delay(NodeId from, NodeId to) const;
     [[nodiscard]] Duration persistence_delay(NodeId node) const { return nodes_.at(node).persistence_delay; }
     [[nodiscard]] Duration config_delay(NodeId node) const { return nodes_.at(node).config_delay; }
@@ -201,10 +208,18 @@ private:
     struct Rebalance {
         std::vector<NodeId> members;
         std::optional<NodeId> failed_over{};  // at the end
+        struct Awaited {
+            std::string bucket;
+            std::uint16_t vbucket;
+            std::uint64_t seqno;
+        };
+        std::optional<Awaited> awaited{};  // of the next vbucket's replicas, before it moves
     };
     void finish_rebalance();
     std::optional<Rebalance> rebalance_;
     ErrorBursts error_bursts_;
+    Duration replication_spread_{};
+    Duration persistence_spread_{};
     Duration travelled_{};
     std::int64_t revision_ = 0;
     std::uint64_t draws_ = 0;

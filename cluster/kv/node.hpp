@@ -100,6 +100,7 @@ private:
         std::uint64_t note;  // the stream's id, or the vbucket's incarnation
         std::uint64_t seqno;
         DocumentPtr document;
+        Duration extra{};  // beside the delay: by that it may be overtaken
     };
     struct News {
         TimePoint since;
@@ -125,7 +126,11 @@ private:
     /// `revision`. False: one of both does not yet know what it has to know.
     [[nodiscard]] bool give_away(const std::string& uuid, std::uint16_t vbucket, KvNode& to,
                                  protocol::ConfigRevision revision);
-    [[nodiscard]] bool has_all(const std::string& uuid, std::uint16_t vbucket, const KvNode& active) const;
+    /// `to` gets what is missing there, whatever is on its way, and no stream any more. False: as above.
+    bool send_rest(const std::string& uuid, std::uint16_t vbucket, KvNode& to);
+    /// This copy follows that of `active`, and has come so far.
+    [[nodiscard]] bool has(const std::string& uuid, std::uint16_t vbucket, const KvNode& active,
+                           std::uint64_t seqno) const;
     void shorten_locks(Duration by);
     void forget_documents();
     void flush(std::string_view bucket);
@@ -144,6 +149,12 @@ private:
     void to_disk(Bucket& bucket, VBucket& vbucket, std::uint64_t seqno, const DocumentPtr& document,
                  const KvTime& time);
     void persist(const OnTheWay& item, const KvTime& time);
+    /// Up to `spread`.
+    [[nodiscard]] Duration draw_extra(Duration spread);
+    /// Handles what is due, in its order, but nothing before what is older and of the same vbucket.
+    template <class Handle>
+    void let_go(std::deque<OnTheWay>& queue, Duration delay, TimePoint now, const Handle& handle);
+    [[nodiscard]] TimePoint next_due(const std::deque<OnTheWay>& queue, Duration delay) const;
     void tell_waiters(const KvTime& time);
     void note_deadline(Bucket& bucket, std::uint16_t vbucket, const KvTime& time);
     void arm(TimePoint due, const KvTime& time);

@@ -10,6 +10,25 @@ namespace {
 
 TimePoint due(TimePoint since, Duration delay) noexcept { return delay == paused ? TimePoint::max() : since + delay; }
 
+// Those of whose vbucket something is still on its way.
+template <class Bucket>
+class Held {
+public:
+    // False: it was known.
+    bool add(const Bucket* bucket, std::uint16_t vbucket) {
+        const std::pair whose{bucket, vbucket};
+        if (std::find(all_.begin(), all_.end(), whose) != all_.end()) return false;
+        all_.push_back(whose);
+        return true;
+    }
+    [[nodiscard]] bool has(const Bucket* bucket, std::uint16_t vbucket) const {
+        return std::find(all_.begin(), all_.end(), std::pair{bucket, vbucket}) != all_.end();
+    }
+
+private:
+    std::vector<std::pair<const Bucket*, std::uint16_t>> all_;
+};
+
 }  // namespace
 
 void KvNode::on_change(Bucket& bucket, VBucket& vbucket, const DocumentPtr& document, const KvTime& time) {
@@ -37,9 +56,10 @@ void KvNode::send(Bucket& bucket, std::uint16_t vbucket, const Stream& stream, s
     OnTheWay item{time.now, bucket.shared_from_this(), vbucket, stream.id, seqno, document};
     auto& link = links_[stream.to];
     const Duration delay = cluster_->replication_delay(id_, stream.to);
-    if (delay == Duration::zero() && link.empty()) return deliver(stream.to, item, time);
+    item.extra = draw_extra(cluster_->replication_spread());
+    if (delay + item.extra == Duration::zero() && link.empty()) return deliver(stream.to, item, time);
+    arm(due(time.now + item.extra, delay), time);
     link.push_back(std::move(item));
-    if (link.size() == 1) arm(due(time.now, delay), time);
 }
 
 void KvNode::deliver(NodeId to, const OnTheWay& item, const KvTime& time) {
@@ -75,9 +95,43 @@ void KvNode::to_disk(Bucket& bucket, VBucket& vbucket, std::uint64_t seqno, cons
     if (bucket.config->settings.type != BucketType::couchbase) return;
     OnTheWay item{time.now, bucket.shared_from_this(), vbucket.id(), vbucket.incarnation(), seqno, document};
     const Duration delay = cluster_->persistence_delay(id_);
-    if (delay == Duration::zero() && unpersisted_.empty()) return persist(item, time);
+    item.extra = draw_extra(cluster_->persistence_spread());
+    if (delay + item.extra == Duration::zero() && unpersisted_.empty()) return persist(item, time);
+    arm(due(time.now + item.extra, delay), time);
     unpersisted_.push_back(std::move(item));
-    if (unpersisted_.size() == 1) arm(due(time.now, delay), time);
+}
+
+Duration KvNode::draw_extra(Duration spread) {
+    if (spread == Duration::zero()) return spread;
+    return Duration(static_cast<Duration::rep>(iops_.random() % static_cast<std::uint64_t>(spread.count() + 1)));
+}
+
+template <class Handle>
+void KvNode::let_go(std::deque<OnTheWay>& queue, Duration delay, TimePoint now, const Handle& handle) {
+    Held<Bucket> held;
+    // Those behind have begun no earlier. By number: what is handled may put more at the end.
+    for (std::size_t i = 0; i < queue.size() && due(queue[i].since, delay) <= now;) {
+        const OnTheWay& first = queue[i];
+        const bool behind = held.has(first.bucket.get(), first.vbucket);
+        if (behind || due(first.since + first.extra, delay) > now) {
+            if (!behind) held.add(first.bucket.get(), first.vbucket);
+            ++i;
+            continue;
+        }
+        const OnTheWay item = std::move(queue[i]);
+        queue.erase(queue.begin() + static_cast<std::ptrdiff_t>(i));
+        handle(item);
+    }
+}
+
+TimePoint KvNode::next_due(const std::deque<OnTheWay>& queue, Duration delay) const {
+    Held<Bucket> seen;
+    TimePoint next = TimePoint::max();
+    for (const OnTheWay& item : queue) {
+        if (due(item.since, delay) >= next) break;
+        if (seen.add(item.bucket.get(), item.vbucket)) next = std::min(next, due(item.since + item.extra, delay));
+    }
+    return next;
 }
 
 void KvNode::persist(const OnTheWay& item, const KvTime& time) {
@@ -197,18 +251,10 @@ void KvNode::pump() {
     }
     if (believed) cluster_->reconnect();
     for (auto& [to, link] : links_) {
-        const Duration delay = cluster_->replication_delay(id_, to);
-        while (!link.empty() && due(link.front().since, delay) <= now.now) {
-            const OnTheWay item = std::move(link.front());
-            link.pop_front();
-            deliver(to, item, now);
-        }
+        let_go(link, cluster_->replication_delay(id_, to), now.now,
+               [&, node = to](const OnTheWay& item) { deliver(node, item, now); });
     }
-    while (!unpersisted_.empty() && due(unpersisted_.front().since, cluster_->persistence_delay(id_)) <= now.now) {
-        const OnTheWay item = std::move(unpersisted_.front());
-        unpersisted_.pop_front();
-        persist(item, now);
-    }
+    let_go(unpersisted_, cluster_->persistence_delay(id_), now.now, [&](const OnTheWay& item) { persist(item, now); });
     while (!deadlines_.empty() && deadlines_.begin()->first <= now.now) {
         const auto [bucket, vbucket] = deadlines_.extract(deadlines_.begin()).mapped();
         Slot& slot = bucket->slots[vbucket];
@@ -224,11 +270,8 @@ void KvNode::pump() {
 void KvNode::rearm(const KvTime& now) {
     TimePoint next = TimePoint::max();
     if (!news_.empty()) next = std::min(next, due(news_.front().since, cluster_->config_delay(id_)));
-    for (const auto& [to, link] : links_)
-        if (!link.empty()) next = std::min(next, due(link.front().since, cluster_->replication_delay(id_, to)));
-    if (!unpersisted_.empty()) {
-        next = std::min(next, due(unpersisted_.front().since, cluster_->persistence_delay(id_)));
-    }
+    for (const auto& [to, link] : links_) next = std::min(next, next_due(link, cluster_->replication_delay(id_, to)));
+    next = std::min(next, next_due(unpersisted_, cluster_->persistence_delay(id_)));
     if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
     for (const Waiter& waiter : waiters_) next = std::min(next, waiter.deadline);
     if (!timer_->active()) armed_ = TimePoint::max();

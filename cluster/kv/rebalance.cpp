@@ -10,21 +10,18 @@ namespace chaise::testing {
 
 // ---- a node gives a vbucket away ------------------------------------------------------------------------------------
 
-bool KvNode::has_all(const std::string& uuid, std::uint16_t vbucket, const KvNode& active) const {
+bool KvNode::has(const std::string& uuid, std::uint16_t vbucket, const KvNode& active, std::uint64_t seqno) const {
     const Bucket* const mine = by_uuid(uuid);
-    const Bucket* const theirs = active.by_uuid(uuid);
-    if (mine == nullptr || theirs == nullptr) return false;
+    if (mine == nullptr) return false;
     const Slot& slot = mine->slots[vbucket];
-    const Slot& source = theirs->slots[vbucket];
-    return slot.vbucket && source.vbucket && slot.source == active.id_ &&
-           slot.vbucket->high_seqno() == source.vbucket->high_seqno();
+    return slot.vbucket && slot.source == active.id_ && slot.vbucket->high_seqno() >= seqno;
 }
 
-bool KvNode::give_away(const std::string& uuid, std::uint16_t vbucket, KvNode& to, protocol::ConfigRevision revision) {
+bool KvNode::send_rest(const std::string& uuid, std::uint16_t vbucket, KvNode& to) {
     Bucket* const bucket = by_uuid(uuid);
     if (bucket == nullptr) return false;
     Slot& slot = bucket->slots[vbucket];
-    if (!slot.vbucket || slot.vbucket->state() != VBucketState::active) return false;
+    if (!slot.vbucket) return false;
     const auto answer = to.accept(*bucket, *slot.vbucket, id_);
     if (!answer) return false;
     // No stream any more: what is on its way there is sent now, with all else.
@@ -33,14 +30,22 @@ bool KvNode::give_away(const std::string& uuid, std::uint16_t vbucket, KvNode& t
         static_cast<void>(to.receive(uuid, vbucket, id_, document->seqno, document, to.time()));
     }
     static_cast<void>(to.receive(uuid, vbucket, id_, slot.vbucket->high_seqno(), nullptr, to.time()));
+    return true;
+}
+
+bool KvNode::give_away(const std::string& uuid, std::uint16_t vbucket, KvNode& to, protocol::ConfigRevision revision) {
+    Bucket* const bucket = by_uuid(uuid);
+    if (bucket == nullptr) return false;
+    Slot& slot = bucket->slots[vbucket];
+    if (!slot.vbucket || slot.vbucket->state() != VBucketState::active) return false;
+    if (!send_rest(uuid, vbucket, to)) return false;
     slot.given_away = revision;
     slot.streams.clear();
     slot.vbucket->set_state(VBucketState::replica, time());
     return true;
 }
 
-// ---- the cluster moves its vbuckets
-// ----------------------------------------------------------------------------------
+// ---- the cluster moves its vbuckets ------------------------------------------------------------------------------
 
 void ClusterState::begin_rebalance(const std::vector<NodeId>& members) {
     if (rebalance_) throw std::logic_error("a rebalance goes on");
@@ -104,16 +109,27 @@ ClusterState::Move ClusterState::next_move() {
             if (now[0] != no_node) {
                 KvNode* const source = process(static_cast<NodeId>(now[0]));
                 if (source == nullptr) return end_rebalance(), Move::failed;
-                // The replicas to be have all of it before those that have been go.
+                const VBucket* const active = source->vbucket(name, vbucket);
+                if (active == nullptr) return Move::waiting;
+                // The replicas to be have all of it before those that have been go: what there is now they must have
+                // got by themselves, what is written meanwhile they get with the move. Else it might never come to it.
+                auto& awaited = rebalance_->awaited;
+                if (!awaited || awaited->bucket != name || awaited->vbucket != vbucket ||
+                    awaited->seqno > active->high_seqno()) {
+                    awaited = {name, vbucket, active->high_seqno()};
+                }
+                std::vector<KvNode*> replicas;
                 for (std::size_t r = 1; r < then.size(); ++r) {
                     if (then[r] == no_node || then[r] == now[0]) continue;
-                    if (!process(static_cast<NodeId>(then[r]))->has_all(config->uuid, vbucket, *source))
-                        return Move::waiting;
+                    replicas.push_back(process(static_cast<NodeId>(then[r])));
+                    if (!replicas.back()->has(config->uuid, vbucket, *source, awaited->seqno)) return Move::waiting;
                 }
                 if (then[0] != no_node && then[0] != now[0] &&
                     !source->give_away(config->uuid, vbucket, *process(static_cast<NodeId>(then[0])),
                                        {options_.revision_epoch, revision_ + 1}))
                     return Move::waiting;
+                for (KvNode* const replica : replicas) source->send_rest(config->uuid, vbucket, *replica);
+                awaited.reset();
             }
             BucketConfig next = *config;
             next.map[i] = next.forward[i];
@@ -155,8 +171,7 @@ void ClusterState::end_rebalance() {
     }
 }
 
-// ---- what goes wrong
-// -------------------------------------------------------------------------------------------------
+// ---- what goes wrong ---------------------------------------------------------------------------------------------
 
 void ClusterState::expire_locks() {
     for (const Node& node : nodes_)

@@ -242,6 +242,8 @@ void VBucket::load(const DiskVbucket& disk) {
               [](const auto& a, const auto& b) { return a->document->seqno < b->document->seqno; });
     high_seqno_ = persisted_seqno_ = disk.persisted_seqno;
     failover_log_ = disk.failover_log;
+    // A history that began with what never came to the disk: what is left of those before ends here.
+    for (FailoverEntry& entry : failover_log_) entry.seqno = std::min(entry.seqno, high_seqno_);
 }
 
 void VBucket::clear() noexcept {

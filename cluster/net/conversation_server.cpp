@@ -172,13 +172,17 @@ private:
             closing_ = true;
         }
         decided_ = out_.size();
-        if (held_.empty() && faults.delay + faults.jitter == Duration::zero()) {
+        if (held_.empty() && faults.delay == Duration::zero() && faults.jitter == Duration::zero()) {
             released_ = decided_;
             return;
         }
         const TimePoint now = server_.iops_.now();
-        TimePoint due = now + faults.delay;
-        if (faults.jitter > Duration::zero()) due += SimRandom(server_.iops_.random()).exponential(faults.jitter);
+        Duration delay = faults.delay;
+        if (faults.jitter > Duration::zero()) {
+            const Duration more = SimRandom(server_.iops_.random()).exponential(faults.jitter);
+            delay = more < Duration::max() - delay ? delay + more : Duration::max();
+        }
+        TimePoint due = delay < TimePoint::max() - now ? now + delay : TimePoint::max();
         if (!held_.empty()) due = std::max(due, held_.back().due);
         if (due > now) {
             held_.push_back({due, decided_});
@@ -196,7 +200,7 @@ private:
             released_ = held_.front().end;
             held_.pop_front();
         }
-        if (!held_.empty() && !hold_event_->active()) {
+        if (!held_.empty() && held_.front().due != TimePoint::max() && !hold_event_->active()) {
             server_.iops_.schedule(*hold_event_, std::chrono::ceil<std::chrono::microseconds>(held_.front().due - now));
         }
     }

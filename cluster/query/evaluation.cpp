@@ -142,6 +142,47 @@ Json element(const Json& list, const Json& index) {
     return list.items[static_cast<std::size_t>(at)];
 }
 
+// Of its text, roughly.
+std::size_t size_of(const Json& value) noexcept {
+    std::size_t size = 16 + value.text.size();
+    for (const Json& item : value.items) size += size_of(item);
+    for (const Json::Member& member : value.members) size += member.first.size() + size_of(member.second);
+    return size;
+}
+
+void charge(std::size_t bytes, const RowContext& row) {
+    if (bytes > row_max - row.copied) throw EvaluationError{"a row has become too large", 5000};
+    row.copied += bytes;
+}
+
+// What a name, a parameter or a path into them means, where it lies. Null: the expression is none of these.
+const Json* place(const Expression& e, const RowContext& row) {
+    static const Json nothing;
+    switch (e.op) {
+        case Op::name:
+            if (row.document == nullptr) return &nothing;
+            return e.text == row.alias ? row.document : &(*row.document)[e.text];
+        case Op::field: {
+            const Json* const object = place(*e.operands[0], row);
+            if (object == nullptr) return nullptr;
+            if (object->is(Kind::object)) return &(*object)[e.text];
+            return unknown(*object) ? object : &nothing;
+        }
+        case Op::positional:
+            if (e.number > row.parameters.positional.size()) {
+                throw EvaluationError{"No value for positional parameter $" + std::to_string(e.number)};
+            }
+            return &row.parameters.positional[e.number - 1];
+        case Op::named:
+            if (const Json* value = row.parameters.named.find(e.text)) return value;
+            throw EvaluationError{"No value for named parameter $" + e.text};
+        case Op::meta:
+            return e.text.empty() || e.text == row.alias ? &row.meta : &nothing;
+        default:
+            return nullptr;
+    }
+}
+
 Json not_(const Json& value) { return unknown(value) ? value : Json::of(!truth(value)); }
 
 // AND: false, then missing, then null, then true; OR the other way round.
@@ -188,12 +229,14 @@ int compare(const Json& a, const Json& b) noexcept {
 
 Json evaluate(const Expression& e, const RowContext& row) {
     const auto operand = [&](std::size_t i) { return evaluate(*e.operands[i], row); };
+    if (const Json* const value = place(e, row)) {
+        charge(size_of(*value), row);
+        return *value;
+    }
     switch (e.op) {
         case Op::literal:
+            charge(size_of(e.value), row);
             return e.value;
-        case Op::name:
-            if (row.document == nullptr) return missing();
-            return e.text == row.alias ? *row.document : (*row.document)[e.text];
         case Op::field: {
             const Json object = operand(0);
             if (object.is(Kind::object)) return object[e.text];
@@ -201,16 +244,6 @@ Json evaluate(const Expression& e, const RowContext& row) {
         }
         case Op::element:
             return element(operand(0), operand(1));
-        case Op::positional:
-            if (e.number > row.parameters.positional.size()) {
-                throw EvaluationError{"No value for positional parameter $" + std::to_string(e.number)};
-            }
-            return row.parameters.positional[e.number - 1];
-        case Op::named:
-            if (const Json* value = row.parameters.named.find(e.text)) return *value;
-            throw EvaluationError{"No value for named parameter $" + e.text};
-        case Op::meta:
-            return e.text.empty() || e.text == row.alias ? row.meta : missing();
         case Op::count: {
             if (row.counts == nullptr) return missing();
             const auto found = row.counts->find(&e);
@@ -225,12 +258,12 @@ Json evaluate(const Expression& e, const RowContext& row) {
             return json;
         }
         case Op::object: {
-            Json json = Json::object();
+            JsonObject json;
             for (std::size_t i = 0; i < e.operands.size(); ++i) {
                 Json value = operand(i);
                 if (!value.is(Kind::missing)) json.set(e.texts[i], std::move(value));
             }
-            return json;
+            return json.take();
         }
         case Op::negate: {
             const Json value = operand(0);
@@ -272,6 +305,7 @@ Json evaluate(const Expression& e, const RowContext& row) {
             const Json b = operand(1);
             if (unknown(a) || unknown(b)) return unknown_of(a, b);
             if (!a.is(Kind::string) || !b.is(Kind::string)) return Json::null();
+            charge(a.text.size() + b.text.size(), row);
             return Json::of(a.text + b.text);
         }
         case Op::add:

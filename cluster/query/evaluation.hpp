@@ -24,11 +24,17 @@ struct RowContext {
     Json meta{};
     /// What each COUNT came to, by its place in the tree.
     const std::map<const Expression*, std::uint64_t>* counts = nullptr;
+    /// Bytes that were made for the row so far; beyond row_max it is an error.
+    mutable std::size_t copied = 0;
 };
 
-/// A parameter that was not given: code 5010.
+/// A short statement may name a large value many times: `[$a, $a, …]`.
+inline constexpr std::size_t row_max = std::size_t{128} * 1024 * 1024;
+
+/// A parameter that was not given, or a row that is too large.
 struct EvaluationError {
     std::string message;
+    int code = 5010;
 };
 
 /// \throws EvaluationError

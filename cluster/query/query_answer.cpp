@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "protocol/json_text.hpp"
+#include "cluster/json/json.hpp"
 
 namespace chaise::testing {
 
@@ -17,7 +17,7 @@ constexpr std::size_t piece = std::size_t{32} * 1024;
 
 std::string quoted(std::string_view text) {
     std::string out;
-    protocol::append_json_string(out, text);
+    append_json_text(out, text);
     return out;
 }
 
@@ -26,8 +26,8 @@ void collect_counts(const sql::Expression& e, std::map<const sql::Expression*, s
     for (const auto& operand : e.operands) collect_counts(*operand, counts);
 }
 
-QueryError evaluation_error(const std::string& what) {
-    return {.code = 5010, .message = "Error evaluating expression - cause: " + what};
+QueryError evaluation_error(const sql::EvaluationError& error) {
+    return {.code = error.code, .message = "Error evaluating expression - cause: " + error.message};
 }
 
 }  // namespace
@@ -60,13 +60,14 @@ std::optional<QueryError> SelectRows::begin() {
             order_all();
         }
     } catch (const sql::EvaluationError& e) {
-        error_ = evaluation_error(e.message);
+        error_ = evaluation_error(e);
     }
     return error_;
 }
 
 // False: WHERE does not want it.
 bool SelectRows::load(std::size_t index) {
+    context_.copied = 0;
     if (!select_.from) {
         context_.document = nullptr;
     } else {
@@ -88,7 +89,7 @@ bool SelectRows::load(std::size_t index) {
 
 Json SelectRows::project() const {
     if (select_.raw) return sql::evaluate(*select_.items.front().expression, context_);
-    Json row = Json::object();
+    JsonObject row;
     for (const sql::ResultItem& item : select_.items) {
         if (item.kind == sql::ResultItem::Kind::everything) {
             if (context_.document != nullptr && !context_.document->is(Kind::missing)) {
@@ -103,7 +104,7 @@ Json SelectRows::project() const {
             row.set(item.name, std::move(value));
         }
     }
-    return row;
+    return row.take();
 }
 
 void SelectRows::count_all() {
@@ -182,7 +183,7 @@ std::optional<std::string> SelectRows::next() {
             return row;
         }
     } catch (const sql::EvaluationError& e) {
-        error_ = evaluation_error(e.message);
+        error_ = evaluation_error(e);
     }
     return std::nullopt;
 }

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <charconv>
 
+#include "cluster/json/json.hpp"
 #include "cluster/kv/node.hpp"
 #include "cluster/query/sql_lexer.hpp"
 #include "protocol/base64.hpp"
-#include "protocol/json_text.hpp"
 #include "protocol/leb128.hpp"
 #include "protocol/vbucket.hpp"
 
@@ -54,7 +54,7 @@ std::string prefix_of(std::uint32_t collection) {
 
 std::string QueryError::json() const {
     std::string text = R"({"code":)" + std::to_string(code) + R"(,"msg":)";
-    protocol::append_json_string(text, message);
+    append_json_text(text, message);
     if (line != 0) text += R"(,"line":)" + std::to_string(line) + R"(,"column":)" + std::to_string(column);
     if (retry) text += R"(,"retry":true)";
     return text + "}";
@@ -74,9 +74,9 @@ int QueryError::http_status() const noexcept {
 
 std::string PreparedStatement::encoded_plan() const {
     std::string json = R"({"text":)";
-    protocol::append_json_string(json, text);
+    append_json_text(json, text);
     json += R"(,"queryContext":)";
-    protocol::append_json_string(json, context);
+    append_json_text(json, context);
     return protocol::base64_encode(json + "}");
 }
 

@@ -131,7 +131,7 @@ HttpResponse QueryHttp::run(const HttpRequest& http, Execution& execution) {
                 for (const Json& item : value.items)
                     if (item.is(Json::Kind::string)) keys.push_back(item.text);
             } catch (const sql::EvaluationError& e) {
-                error = QueryError{.code = 5010, .message = "Error evaluating KEYS - cause: " + e.message};
+                error = QueryError{.code = e.code, .message = "Error evaluating KEYS - cause: " + e.message};
             }
             if (!error) error = documents_of(node_.cluster(), keyspace, keys, documents);
         } else if (!error) {

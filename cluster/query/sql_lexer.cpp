@@ -36,8 +36,10 @@ private:
                 ++at_;
             } else if (peek() == '-' && peek(1) == '-') {
                 while (at_ < text_.size() && peek() != '\n') ++at_;
-            } else if (peek() == '/' && peek(1) == '*' && text_.find("*/", at_ + 2) != std::string_view::npos) {
-                at_ = text_.find("*/", at_ + 2) + 2;
+            } else if (peek() == '/' && peek(1) == '*' && !unended_) {
+                const std::size_t end = text_.find("*/", at_ + 2);
+                unended_ = end == std::string_view::npos;
+                if (!unended_) at_ = end + 2;
             } else {
                 return;
             }
@@ -127,6 +129,7 @@ private:
 
     std::string_view text_;
     std::size_t at_ = 0;
+    bool unended_ = false;  // a comment had no end: none behind it has
     std::vector<Token> tokens_;
 };
 

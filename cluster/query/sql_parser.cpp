@@ -12,7 +12,7 @@ namespace {
 using Op = Expression::Op;
 
 constexpr std::size_t depth_max = 100;
-/// Of a statement: `1 + 1 + 1 …` makes a tree as deep as it is long.
+/// Of one expression: `1 + 1 + 1 …` makes a tree as deep as it is long. Lists of values are only broad.
 constexpr std::size_t operators_max = 1000;
 
 // Words that cannot be names without backticks.
@@ -79,6 +79,14 @@ private:
     void expect_sign(std::string_view sign) {
         if (!accept_sign(sign)) fail();
     }
+    [[nodiscard]] bool begins_character(std::size_t at) const noexcept {
+        return (static_cast<unsigned char>(text_[at]) & 0xc0) != 0x80;
+    }
+    /// The beginning of the character that the place is in.
+    [[nodiscard]] std::size_t character_at(std::size_t at) const noexcept {
+        while (at > 0 && at < text_.size() && !begins_character(at)) --at;
+        return at;
+    }
     [[noreturn]] void fail() const {
         const Token& token = here();
         error_.line = 1;
@@ -89,14 +97,16 @@ private:
             line_begin = i + 1;
         }
         error_.column = token.at - line_begin + 1;
-        const std::size_t from = token.at > 20 ? token.at - 20 : 0;
+        const std::size_t from = character_at(token.at > 20 ? token.at - 20 : 0);
         const std::string_view near = text_.substr(from, token.at - from);
+        std::size_t end = token.at + token.length;  // of a byte that begins no token, its character's
+        while (end < text_.size() && !begins_character(end)) ++end;
         const std::string where =
             "syntax error - line " + std::to_string(error_.line) + ", column " + std::to_string(error_.column);
         error_.message = token.kind == Token::Kind::end
                              ? where + ", at: end of input"
                              : where + ", near '" + std::string(near) +
-                                   "', at: " + std::string(text_.substr(token.at, token.length));
+                                   "', at: " + std::string(text_.substr(token.at, end - token.at));
         error_.changes_data = false;
         for (const std::string_view word : {"INSERT", "UPSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "DROP", "ALTER",
                                             "BUILD", "GRANT", "REVOKE", "TRUNCATE"}) {
@@ -229,7 +239,7 @@ private:
     // ---- expressions, loosest first ----------------------------------------------------------------------------
 
     ExpressionPtr make(Op op, ExpressionPtr a = {}, ExpressionPtr b = {}, ExpressionPtr c = {}) {
-        if (++operators_ > operators_max) fail();
+        if (a && ++operators_ > operators_max) fail();
         auto e = std::make_unique<Expression>();
         e->op = op;
         for (ExpressionPtr* operand : {&a, &b, &c})
@@ -238,6 +248,7 @@ private:
     }
 
     ExpressionPtr expression() {
+        if (depth_ == 0) operators_ = 0;
         if (++depth_ > depth_max) fail();
         ExpressionPtr e = conjunction();
         while (accept("OR")) e = make(Op::or_, std::move(e), conjunction());
@@ -473,9 +484,9 @@ private:
             return Json::of(-e.operands[0]->value.number);
         }
         if (e.op != Op::object) fail();
-        Json json = Json::object();
+        JsonObject json;
         for (std::size_t i = 0; i < e.operands.size(); ++i) json.set(e.texts[i], constant_of(*e.operands[i]));
-        return json;
+        return json.take();
     }
 
     std::string_view text_;

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "cluster/json/json.hpp"
-#include "protocol/json_text.hpp"
 
 namespace chaise::testing {
 
@@ -31,7 +30,7 @@ HttpResponse ScriptedHttp::answer(const HttpRequest& request) {
         return respond(answer->status, ScriptedAnswers::filled(answer->body, id, context));
     }
     std::string text = R"({"requestID":")" + id + R"(","clientContextID":)";
-    protocol::append_json_string(text, context);
+    append_json_text(text, context);
     return respond(400,
                    text + R"(,"errors":[{"code":24000,"msg":"Syntax error: nothing was scripted for this statement"}],)"
                           R"("status":"fatal"})");

@@ -67,7 +67,7 @@ std::optional<DesignError> DesignDocuments::put(const std::string& bucket_uuid, 
     if (!views.is(Json::Kind::missing) && !views.is(Json::Kind::object)) {
         return invalid("The field `views` is not a JSON object.");
     }
-    Script script;
+    Script script(0);  // compiles, and runs nothing
     for (const Json::Member& member : views.members) {
         ViewDefinition view;
         if (auto error = read_view(member, script, view)) return error;

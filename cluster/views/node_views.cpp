@@ -20,7 +20,9 @@ NodeViews::~NodeViews() {
 
 ViewIndex& NodeViews::index(const BucketConfig& bucket, const DesignDocuments::Pointer& document) {
     auto& index = indexes_[{bucket.uuid, document->name}];
-    if (!index || index->document() != document) index = std::make_unique<ViewIndex>(document, bucket.settings.name);
+    if (!index || index->document() != document) {
+        index = std::make_unique<ViewIndex>(document, bucket.settings.name, node_.iops().random());
+    }
     return *index;
 }
 

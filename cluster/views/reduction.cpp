@@ -10,9 +10,9 @@ namespace {
 constexpr std::size_t lot_max = 100;
 }
 
-Reduction::Reduction(const ViewDefinition& view) : reducer_(view.reducer), name_(view.name) {
+Reduction::Reduction(const ViewDefinition& view, std::uint64_t salt) : reducer_(view.reducer), name_(view.name) {
     if (reducer_ != Reducer::script) return;
-    script_ = std::make_unique<Script>();
+    script_ = std::make_unique<Script>(salt);
     const auto function = script_->compile(view.reduce, error_);
     if (function) function_ = *function;
 }

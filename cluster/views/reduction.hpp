@@ -14,7 +14,8 @@ namespace chaise::testing {
 /// reduced, and what came of them is reduced again.
 class Reduction {
 public:
-    explicit Reduction(const ViewDefinition& view);
+    /// `salt`: the script's.
+    Reduction(const ViewDefinition& view, std::uint64_t salt);
 
     /// False: error() says why, and the reduction is over.
     [[nodiscard]] bool add(std::string_view key, std::string_view value);

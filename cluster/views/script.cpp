@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "cluster/views/script_steps.hpp"
+#include "protocol/json_text.hpp"
 
 // Duktape is C and throws by longjmp: whatever it may throw through has nothing to destroy.
 namespace chaise::testing {
@@ -106,6 +107,7 @@ constexpr const char* prelude = R"js(
         return list;
     };
     delete global.Duktape;
+    delete global.Proxy;  // not of ES5, and `with` one all names can be seen
     delete global.eval;
     delete Function.prototype.constructor;
     delete global.Function;
@@ -119,6 +121,7 @@ struct Script::Engine {
     ScriptLimits limits;
     duk_context* context = nullptr;
     std::uint64_t steps_left = 0;
+    std::string step;  // the name of what counts
     Function functions = 0;
     // Of the call under way.
     std::vector<Emitted>* emitted = nullptr;
@@ -168,13 +171,15 @@ struct Call {
 
 }  // namespace
 
-Script::Script(const ScriptLimits& limits) : engine_(std::make_unique<Engine>()) {
+Script::Script(std::uint64_t salt, const ScriptLimits& limits) : engine_(std::make_unique<Engine>()) {
     static_assert(offsetof(Engine, memory) == 0);
     engine_->limits = limits;
     engine_->memory.max = limits.memory;
+    engine_->step = "__chaise_step_" + protocol::json_hex(salt);
     duk_context* duk = duk_create_heap(allocate, reallocate, release, engine_.get(), nullptr);
     if (duk == nullptr) throw std::bad_alloc();
     engine_->context = duk;
+    duk_push_heap_stash(duk);
     duk_push_c_function(
         duk,
         [](duk_context* c) -> duk_ret_t {
@@ -185,13 +190,8 @@ Script::Script(const ScriptLimits& limits) : engine_(std::make_unique<Engine>())
             return 1;
         },
         0);
-    duk_push_global_object(duk);
-    duk_push_lstring(duk, step_function.data(), step_function.size());
-    duk_dup(duk, -3);
-    duk_def_prop(duk, -3,
-                 DUK_DEFPROP_HAVE_VALUE | DUK_DEFPROP_HAVE_WRITABLE | DUK_DEFPROP_HAVE_ENUMERABLE |
-                     DUK_DEFPROP_HAVE_CONFIGURABLE);
-    duk_pop_2(duk);
+    duk_put_prop_string(duk, -2, "step");
+    duk_pop(duk);
     duk_push_c_function(
         duk,
         [](duk_context* c) -> duk_ret_t {
@@ -227,18 +227,35 @@ Script::~Script() {
 std::optional<Script::Function> Script::compile(std::string_view source, std::string& error) {
     Engine& engine = *engine_;
     duk_context* duk = engine.context;
-    // First as it is: the message is about what the user wrote.
-    for (const std::string& text : {std::string(source), with_steps(source)}) {
+    // Its function is on the stack's top then.
+    const auto compiled = [&](std::string_view text) {
         duk_push_lstring(duk, "function", 8);
-        if (duk_pcompile_lstring_filename(duk, DUK_COMPILE_FUNCTION, text.data(), text.size()) != 0) {
-            error = engine.take_error();
-            return std::nullopt;
-        }
-        duk_push_heap_stash(duk);
-        duk_swap_top(duk, -2);
-        duk_put_prop_index(duk, -2, static_cast<duk_uarridx_t>(engine.functions));  // the second replaces the first
-        duk_pop(duk);
+        if (duk_pcompile_lstring_filename(duk, DUK_COMPILE_FUNCTION, text.data(), text.size()) == 0) return true;
+        error = engine.take_error();
+        return false;
+    };
+    // First as it is: the message is about what the user wrote.
+    if (!compiled(source)) return std::nullopt;
+    duk_pop(duk);
+    const auto counted = with_steps(source, engine.step);
+    if (!counted) {
+        error =
+            "not understood: a slash behind a closing brace (put a parenthesis or a semicolon between them), or <!--";
+        return std::nullopt;
     }
+    // What counts is an argument around it: no object has it, so that no script finds its name.
+    if (!compiled("function (" + engine.step + ") { return (" + *counted + "\n); }")) return std::nullopt;
+    duk_push_heap_stash(duk);
+    duk_get_prop_string(duk, -1, "step");
+    duk_remove(duk, -2);
+    if (duk_pcall(duk, 1) != 0) {
+        error = engine.take_error();
+        return std::nullopt;
+    }
+    duk_push_heap_stash(duk);
+    duk_swap_top(duk, -2);
+    duk_put_prop_index(duk, -2, static_cast<duk_uarridx_t>(engine.functions));
+    duk_pop(duk);
     return engine.functions++;
 }
 

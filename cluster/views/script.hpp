@@ -30,7 +30,8 @@ class Script {
 public:
     using Function = std::size_t;
 
-    explicit Script(const ScriptLimits& limits = {});
+    /// `salt`: at random. What counts the steps has a name made of it, for scripts not to know.
+    explicit Script(std::uint64_t salt, const ScriptLimits& limits = {});
     Script(const Script&) = delete;
     Script& operator=(const Script&) = delete;
     ~Script();

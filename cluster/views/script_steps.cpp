@@ -16,6 +16,27 @@ constexpr bool is_word(char c) noexcept {
 }
 constexpr bool is_space(char c) noexcept { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
+// U+2028 and U+2029.
+constexpr std::array<std::string_view, 2> separators{"\xe2\x80\xa8", "\xe2\x80\xa9"};
+// U+00A0, U+FEFF, U+1680, U+180E, U+202F, U+205F, U+3000; U+2000 to U+200A are found by their beginning.
+constexpr std::array<std::string_view, 7> wide_spaces{"\xc2\xa0",     "\xef\xbb\xbf", "\xe1\x9a\x80", "\xe1\xa0\x8e",
+                                                      "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80"};
+
+/// Bytes of the line's end that the text begins with.
+std::size_t line_end(std::string_view text) noexcept {
+    if (text.starts_with('\n') || text.starts_with('\r')) return 1;
+    return std::any_of(separators.begin(), separators.end(), [&](auto each) { return text.starts_with(each); }) ? 3 : 0;
+}
+/// Bytes of the space that the text begins with: a compiler knows more than ASCII's.
+std::size_t space(std::string_view text) noexcept {
+    if (!text.empty() && is_space(text[0])) return 1;
+    if (const std::size_t length = line_end(text)) return length;
+    if (text.size() > 2 && text.starts_with("\xe2\x80") && static_cast<unsigned char>(text[2]) <= 0x8a) return 3;
+    for (const std::string_view wide : wide_spaces)
+        if (text.starts_with(wide)) return wide.size();
+    return 0;
+}
+
 template <std::size_t N>
 bool among(std::string_view word, const std::array<std::string_view, N>& words) {
     return std::find(words.begin(), words.end(), word) != words.end();
@@ -29,19 +50,22 @@ constexpr std::array<std::string_view, 12> operators{"return", "typeof",     "ca
 
 class Instrument {
 public:
-    explicit Instrument(std::string_view source) : source_(source) {}
+    Instrument(std::string_view source, std::string_view step) : source_(source), step_(step) {}
 
-    std::string run() {
-        while (at_ < source_.size()) token();
+    std::optional<std::string> run() {
+        while (at_ < source_.size()) {
+            if (!token()) return std::nullopt;
+        }
         return std::move(out_);
     }
 
 private:
-    enum class Before { operand, operator_, dot, control_parenthesis, parenthesis };
+    enum class Before { operand, operator_, dot, control_parenthesis, accessor_parenthesis, parenthesis, brace };
     struct Open {
         char bracket;
         std::string_view keyword;
         bool waits_for_condition;  // of `for`, until its first semicolon
+        bool accessor;             // `{ get if() {} }`: what follows may be a function
     };
 
     [[nodiscard]] char peek(std::size_t ahead = 0) const noexcept {
@@ -53,15 +77,17 @@ private:
     }
     /// The length of the space or comment that begins at `at`; 0: there is none.
     [[nodiscard]] std::size_t blank(std::size_t at) const noexcept {
-        if (at >= source_.size()) return 0;
-        if (is_space(source_[at])) return 1;
-        const std::string_view rest = source_.substr(at);
-        if (rest.substr(0, 2) == "//") return std::min(rest.find('\n'), rest.size());
-        if (rest.substr(0, 2) == "/*") {
+        const std::string_view rest = source_.substr(std::min(at, source_.size()));
+        if (rest.starts_with("//")) {
+            std::size_t length = 2;
+            while (length < rest.size() && line_end(rest.substr(length)) == 0) ++length;
+            return length;
+        }
+        if (rest.starts_with("/*")) {
             const std::size_t end = rest.find("*/", 2);
             return end == std::string_view::npos ? rest.size() : end + 2;
         }
-        return 0;
+        return space(rest);
     }
     [[nodiscard]] std::size_t behind_blanks(std::size_t at) const noexcept {
         while (const std::size_t length = blank(at)) at += length;
@@ -84,26 +110,40 @@ private:
         }
         return source_.size() - at;
     }
-    void step() { out_.append(step_function).append("()"); }
+    void step() { out_.append(step_).append("()"); }
 
-    void token() {
-        if (const std::size_t length = blank(at_)) return copy(length);
+    /// False: it is not known what it is.
+    [[nodiscard]] bool token() {
+        if (const std::size_t length = blank(at_)) {
+            for (std::size_t i = 0; i < length; ++i) new_line_ |= line_end(source_.substr(at_ + i)) != 0;
+            copy(length);
+            return true;
+        }
         const char c = peek();
+        const std::string_view rest = source_.substr(at_);
+        if (c == '/' && (before_ == Before::brace || before_ == Before::accessor_parenthesis)) return false;
+        // Comments of HTML, as some compilers have them.
+        if (rest.starts_with("<!--") || (rest.starts_with("-->") && new_line_)) return false;
         const bool expects_expression = before_ == Before::operator_ || before_ == Before::control_parenthesis;
         if (c == '"' || c == '\'' || c == '`' || (c == '/' && expects_expression)) {
             copy(quoted(at_));
             before_ = Before::operand;
-            return;
+            behind_get_ = false;
+        } else if (is_word(c)) {
+            word();
+        } else {
+            punctuation(c);
         }
-        if (is_word(c)) return word();
-        punctuation(c);
+        new_line_ = false;
+        return true;
     }
 
     void word() {
         std::size_t length = 0;
-        while (is_word(peek(length))) ++length;
+        while (is_word(peek(length)) && space(source_.substr(at_ + length)) == 0) ++length;
         const std::string_view text = source_.substr(at_, length);
         const bool property = before_ == Before::dot;
+        accessor_ = std::exchange(behind_get_, !property && (text == "get" || text == "set"));
         copy(length);
         before_ = Before::operand;
         if (property) {
@@ -121,10 +161,12 @@ private:
 
     void punctuation(char c) {
         const std::string_view keyword = std::exchange(keyword_, {});
+        const bool accessor = std::exchange(accessor_, false);
+        behind_get_ = false;
         copy(1);
         switch (c) {
             case '(':
-                open_.push_back({c, keyword, keyword == "for"});
+                open_.push_back({c, keyword, keyword == "for", accessor});
                 if (keyword == "while") {
                     step();
                     out_ += ',';
@@ -132,18 +174,21 @@ private:
                 before_ = Before::operator_;
                 break;
             case '[':
-                open_.push_back({c, {}, false});
+                open_.push_back({c, {}, false, false});
                 before_ = Before::operator_;
                 break;
             case '{':
-                open_.push_back({c, {}, false});
-                if (before_ == Before::parenthesis) function_body();
+                open_.push_back({c, {}, false, false});
+                if (before_ == Before::parenthesis || before_ == Before::accessor_parenthesis) function_body();
                 before_ = Before::operator_;
                 break;
             case ')': {
                 const bool of_control = !open_.empty() && among(open_.back().keyword, control);
+                const bool of_accessor = of_control && open_.back().accessor;
                 close();
-                before_ = of_control ? Before::control_parenthesis : Before::parenthesis;
+                before_ = of_accessor  ? Before::accessor_parenthesis
+                          : of_control ? Before::control_parenthesis
+                                       : Before::parenthesis;
                 break;
             }
             case ']':
@@ -152,7 +197,7 @@ private:
                 break;
             case '}':
                 close();
-                before_ = Before::operator_;
+                before_ = Before::brace;
                 break;
             case ';':
                 if (!open_.empty() && std::exchange(open_.back().waits_for_condition, false)) {
@@ -195,15 +240,21 @@ private:
     }
 
     std::string_view source_;
+    std::string_view step_;
     std::size_t at_ = 0;
     std::string out_;
     std::vector<Open> open_;
     std::string_view keyword_;  // that a parenthesis now would belong to
     Before before_ = Before::operator_;
+    bool new_line_ = true;  // since the token before
+    bool behind_get_ = false;
+    bool accessor_ = false;  // the word before is behind `get` or `set`
 };
 
 }  // namespace
 
-std::string with_steps(std::string_view source) { return Instrument(source).run(); }
+std::optional<std::string> with_steps(std::string_view source, std::string_view step) {
+    return Instrument(source, step).run();
+}
 
 }  // namespace chaise::testing

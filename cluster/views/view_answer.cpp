@@ -6,7 +6,6 @@
 
 #include "cluster/json/collation.hpp"
 #include "cluster/json/json.hpp"
-#include "protocol/json_text.hpp"
 
 namespace chaise::testing {
 
@@ -47,18 +46,21 @@ std::size_t upper(const ViewRows& rows, const Place& place, bool whole_key) {
 
 ViewAnswer::ViewAnswer(ViewAnswerParts parts, HttpSink& sink)
     : parts_(std::move(parts)), sink_(sink), cursors_(parts_.parts.size()) {
-    if (parts_.query.reduce) reduction_.emplace(*parts_.view);
+    if (parts_.query.reduce) reduction_.emplace(*parts_.view, parts_.salt);
 }
 
 bool ViewAnswer::on_room() {
     if (stage_ == Stage::over) return false;
-    while (stage_ != Stage::over && out_.size() < piece) {
+    bool enough = false;
+    while (!enough && stage_ != Stage::over && out_.size() < piece) {
         switch (stage_) {
             case Stage::head:
                 write_head();
                 break;
             case Stage::rows:
                 write_some_rows();
+                // Others have their turn between two lots, also when nothing of this one was wanted.
+                enough = stage_ == Stage::rows;
                 break;
             case Stage::tail:
                 write_tail();
@@ -167,11 +169,11 @@ void ViewAnswer::map_row() {
         return;
     }
     std::string text = R"({"id":)";
-    protocol::append_json_string(text, found->id);
+    append_json_text(text, found->id);
     text.append(R"(,"key":)").append(found->key).append(R"(,"value":)").append(found->value);
     if (parts_.query.debug) {
         text += R"(,"partition":)" + std::to_string(found->vbucket) + R"(,"node":)";
-        protocol::append_json_string(text, parts_.parts[part].node);
+        append_json_text(text, parts_.parts[part].node);
     }
     row(text += '}');
 }
@@ -235,7 +237,7 @@ void ViewAnswer::row(std::string_view text) {
 
 void ViewAnswer::fail(std::string error) {
     std::string json = R"({"from":"local","reason":)";
-    protocol::append_json_string(json, error);
+    append_json_text(json, error);
     parts_.errors.push_back(json + "}");
     stage_ = Stage::tail;
 }

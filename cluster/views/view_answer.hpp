@@ -29,6 +29,7 @@ struct ViewAnswerParts {
     std::string debug_info;                       ///< JSON, or empty
     std::vector<std::string> errors;              ///< JSON, of nodes that do not answer
     std::optional<std::uint16_t> only_vbucket{};  ///< of development views that look at a part
+    std::uint64_t salt = 0;                       ///< of a reduction's script
 };
 
 /// The body of an answer to a view query, made row by row while the client takes it.

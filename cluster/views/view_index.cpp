@@ -29,7 +29,7 @@ std::optional<std::string_view> id_of(const Document& document) noexcept {
 
 std::string meta_of(const Document& document, std::string_view id, std::uint16_t vbucket, bool json) {
     std::string meta = R"({"id":)";
-    protocol::append_json_string(meta, id);
+    append_json_text(meta, id);
     meta += R"(,"rev":")" + std::to_string(document.revision) + "-" + protocol::json_hex(document.cas) + '"';
     meta += R"(,"seq":)" + std::to_string(document.seqno) + R"(,"vb":)" + std::to_string(vbucket);
     meta += R"(,"expiration":)" + std::to_string(document.expiry) + R"(,"flags":)" + std::to_string(document.flags);
@@ -45,8 +45,8 @@ struct ViewIndex::Changes {
     std::vector<ViewRows> rows;                                           // of each view
 };
 
-ViewIndex::ViewIndex(DesignDocuments::Pointer document, std::string bucket)
-    : document_(std::move(document)), bucket_(std::move(bucket)) {
+ViewIndex::ViewIndex(DesignDocuments::Pointer document, std::string bucket, std::uint64_t salt)
+    : document_(std::move(document)), bucket_(std::move(bucket)), script_(salt) {
     for (const ViewDefinition& view : document_->views) {
         std::string error;
         const auto function = script_.compile(view.map, error);
@@ -89,7 +89,7 @@ void ViewIndex::map(const Document& document, std::string_view id, std::uint16_t
     const bool json = is_json(value);
     if (!json) {
         std::string text;
-        protocol::append_json_string(text, protocol::base64_encode(value));
+        append_json_text(text, protocol::base64_encode(value));
         value = std::move(text);
     }
     const std::string meta = meta_of(document, id, vbucket, json);

@@ -27,7 +27,8 @@ using ViewRows = std::vector<ViewRow>;
 /// One node's index of one design document: what its active vbuckets' documents have emitted by the last update.
 class ViewIndex {
 public:
-    ViewIndex(DesignDocuments::Pointer document, std::string bucket);
+    /// `salt`: the script's.
+    ViewIndex(DesignDocuments::Pointer document, std::string bucket, std::uint64_t salt);
 
     [[nodiscard]] const DesignDocuments::Pointer& document() const noexcept { return document_; }
     /// Maps what was written since the last time.

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "cluster/json/json.hpp"
 #include "cluster/views/view_answer.hpp"
-#include "protocol/json_text.hpp"
 
 namespace chaise::testing {
 
@@ -15,7 +15,7 @@ constexpr std::size_t development_multiple = 20;
 
 std::string quoted(std::string_view text) {
     std::string out;
-    protocol::append_json_string(out, text);
+    append_json_text(out, text);
     return out;
 }
 
@@ -127,6 +127,7 @@ HttpResponse ViewsHttp::query(const HttpRequest& request, const BucketConfig& bu
         const bool removed = views_.cluster().designs().was_removed(bucket.uuid, name);
         return problem(404, "not_found", removed ? "deleted" : "Design document _design/" + name + " not found");
     }
+    parts.salt = here.iops().random();
     parts.view = parts.document->view(view);
     if (parts.view == nullptr) return problem(404, "not_found", "missing_named_view");
     const std::size_t mark = request.target.find('?');

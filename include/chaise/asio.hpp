@@ -5,8 +5,10 @@
 /// `asio::awaitable`. Standalone Asio 1.22 or newer; header-only, compiled against the user's own Asio.
 
 #include <chaise/asio/awaitable.hpp>
+#include <chaise/asio/expected_token.hpp>
 #include <chaise/asio/initiation.hpp>
 #include <chaise/asio/iops.hpp>
+#include <chaise/asio/rows.hpp>
 #include <chaise/chaise.hpp>
 
 #include <asio/any_io_executor.hpp>
@@ -21,21 +23,6 @@
 #include <utility>
 
 namespace chaise {
-
-/// A completion token that gets the outcome as a value: `void(Expected<T, Error>)`.
-template <class Token>
-struct AsExpected {
-    Token token;
-};
-/// `auto found = co_await bucket.get("k", chaise::as_expected(asio::use_awaitable));`
-template <class Token>
-[[nodiscard]] constexpr AsExpected<std::decay_t<Token>> as_expected(Token&& token) {
-    return {std::forward<Token>(token)};
-}
-template <>
-struct AsExpected<void> {};
-/// Without a token: `auto found = co_await bucket.get("k", chaise::as_expected());`
-[[nodiscard]] constexpr AsExpected<void> as_expected() { return {}; }
 
 /// What turns operations into asynchronous operations of Asio. The operation starts at the call; its AsyncResult
 /// travels as an argument of the initiation.
@@ -75,6 +62,10 @@ public:
         assert_on_strand();
         return asio::async_initiate<Token, void(Expected<T, Error>)>(detail::AsioInitiation<T, true>{}, token.token,
                                                                      detail::InTransit<T>(std::move(operation)));
+    }
+    [[nodiscard]] AsioRows rows(std::unique_ptr<detail::RowSource> source) {
+        assert_on_strand();
+        return AsioRows(*iops_, std::move(source));
     }
     /// Empty once the context is destroyed.
     [[nodiscard]] asio::any_io_executor get_executor() const { return iops_->get_executor(); }

@@ -212,16 +212,16 @@ public:
     /// Removes the value. One that the set does not have is a result whose success() is false (rc(): path_not_found).
     /// Fetches the whole document, as set_contains does, and removes what it found if nobody changed it meanwhile.
     template <class... Extra>
-    auto set_remove(std::string_view key, std::string_view value, ContainerTakeOptions options = {}, Extra&&... extra) {
+    auto set_remove(std::string_view key, std::string_view value, SetRemoveOptions options = {}, Extra&&... extra) {
         return face_.wrap(handle_.container_change({.kind = detail::OperationKind::set_remove,
                                                     .key = key,
                                                     .value = value,
                                                     .options = detail::as_add(options)}),
                           std::forward<Extra>(extra)...);
     }
-    template <detail::FaceArgument<ContainerTakeOptions> Extra>
+    template <detail::FaceArgument<SetRemoveOptions> Extra>
     auto set_remove(std::string_view key, std::string_view value, Extra&& extra) {
-        return set_remove(key, value, ContainerTakeOptions{}, std::forward<Extra>(extra));
+        return set_remove(key, value, SetRemoveOptions{}, std::forward<Extra>(extra));
     }
 
     /// How many elements the set has; counted by the server.

@@ -26,7 +26,7 @@ namespace chaise {
 
 // ---- options of the call -------------------------------------------------------------------------------------------
 
-/// get_multi, get_and_touch_multi, lock_multi, remove_multi: as GetOptions, for every entry.
+/// get_multi, get_and_touch_multi, lock_multi: as GetOptions, for every entry.
 struct QuietMultiOptions {
     std::optional<Duration> timeout{};
     std::optional<bool> quiet{};
@@ -37,7 +37,27 @@ struct StoreMultiOptions {
     std::uint32_t flags = 0;
     /// upsert_multi and replace_multi: as in StoreOptions; with insert_multi it is `errc::invalid_argument`.
     bool preserve_expiry = false;
+    /// As in StoreOptions, of every entry; the copies of all are polled together. An entry that is stored and not seen
+    /// to be durable has that error, which says so (`mutation_happened`), with its CAS and token.
+    CopyCount persist_to{};
+    CopyCount replicate_to{};
+    DurabilityLevel durability = DurabilityLevel::none;
     std::optional<Duration> timeout{};
+};
+/// append_multi, prepend_multi: as StoreMultiOptions.
+struct ConcatMultiOptions {
+    CopyCount persist_to{};
+    CopyCount replicate_to{};
+    DurabilityLevel durability = DurabilityLevel::none;
+    std::optional<Duration> timeout{};
+};
+/// remove_multi: `quiet` as GetOptions, the others as StoreMultiOptions.
+struct RemoveMultiOptions {
+    CopyCount persist_to{};
+    CopyCount replicate_to{};
+    DurabilityLevel durability = DurabilityLevel::none;
+    std::optional<Duration> timeout{};
+    std::optional<bool> quiet{};
 };
 /// counter_multi. `delta`, `initial`, `expiry`: of entries that name none of their own; see CounterOptions.
 using CounterMultiOptions = CounterOptions;
@@ -46,10 +66,10 @@ struct MultiOptions {
     std::optional<Duration> timeout{};
 };
 static_assert(OperationOptions<QuietMultiOptions> && OperationOptions<StoreMultiOptions> &&
+              OperationOptions<ConcatMultiOptions> && OperationOptions<RemoveMultiOptions> &&
               OperationOptions<MultiOptions>);
 
-// ---- entries with options of their own
-// -------------------------------------------------------------------------------
+// ---- entries with options of their own -----------------------------------------------------------------------------
 
 /// upsert_multi, replace_multi. `cas` as in StoreOptions; what is not given is the call's.
 struct StoreEntry {

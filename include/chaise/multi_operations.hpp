@@ -32,10 +32,9 @@ public:
     /// Elements: keys, or entries of another MultiResult. Gives their values. quiet: what is not there is a result.
     template <detail::MultiRange<detail::ReadKey> Range, class... Extra>
     auto get_multi(Range&& range, QuietMultiOptions options = {}, Extra&&... extra) {
-        return face_.wrap(
-            handle_.template multi<ValueResult, detail::ReadKey>(
-                {.kind = detail::OperationKind::get, .timeout = options.timeout, .quiet = options.quiet}, range),
-            std::forward<Extra>(extra)...);
+        return face_.wrap(handle_.template multi<ValueResult, detail::ReadKey>(
+                              detail::common_of(detail::OperationKind::get, options), range),
+                          std::forward<Extra>(extra)...);
     }
     template <detail::MultiRange<detail::ReadKey> Range, detail::FaceArgument<QuietMultiOptions> Extra>
     auto get_multi(Range&& range, Extra&& extra) {
@@ -47,8 +46,7 @@ public:
     auto get_and_touch_multi(Range&& range, Expiry expiry, QuietMultiOptions options = {}, Extra&&... extra) {
         return face_.wrap(
             handle_.template multi<ValueResult, detail::ReadTouch>(
-                {.kind = detail::OperationKind::get_and_touch, .timeout = options.timeout, .quiet = options.quiet},
-                range, {.expiry = expiry}),
+                detail::common_of(detail::OperationKind::get_and_touch, options), range, {.expiry = expiry}),
             std::forward<Extra>(extra)...);
     }
     template <detail::MultiRange<detail::ReadTouch> Range, detail::FaceArgument<QuietMultiOptions> Extra>
@@ -61,7 +59,7 @@ public:
     auto upsert_multi(Range&& range, StoreMultiOptions options = {}, Extra&&... extra) {
         return face_.wrap(
             handle_.template multi<OperationResult, detail::ReadStore>(
-                {.kind = detail::OperationKind::upsert, .timeout = options.timeout}, range,
+                detail::common_of(detail::OperationKind::upsert, options), range,
                 {.expiry = options.expiry, .flags = options.flags, .preserve_expiry = options.preserve_expiry}),
             std::forward<Extra>(extra)...);
     }
@@ -75,7 +73,7 @@ public:
     auto insert_multi(Range&& range, StoreMultiOptions options = {}, Extra&&... extra) {
         return face_.wrap(
             handle_.template multi<OperationResult, detail::ReadInsert>(
-                {.kind = detail::OperationKind::insert, .timeout = options.timeout}, range,
+                detail::common_of(detail::OperationKind::insert, options), range,
                 {.expiry = options.expiry, .flags = options.flags, .preserve_expiry = options.preserve_expiry}),
             std::forward<Extra>(extra)...);
     }
@@ -89,7 +87,7 @@ public:
     auto replace_multi(Range&& range, StoreMultiOptions options = {}, Extra&&... extra) {
         return face_.wrap(
             handle_.template multi<OperationResult, detail::ReadStore>(
-                {.kind = detail::OperationKind::replace, .timeout = options.timeout}, range,
+                detail::common_of(detail::OperationKind::replace, options), range,
                 {.expiry = options.expiry, .flags = options.flags, .preserve_expiry = options.preserve_expiry}),
             std::forward<Extra>(extra)...);
     }
@@ -100,47 +98,46 @@ public:
 
     /// Elements: pairs of key and value, or ConcatEntry.
     template <detail::MultiRange<detail::ReadConcat> Range, class... Extra>
-    auto append_multi(Range&& range, MultiOptions options = {}, Extra&&... extra) {
+    auto append_multi(Range&& range, ConcatMultiOptions options = {}, Extra&&... extra) {
         return face_.wrap(handle_.template multi<OperationResult, detail::ReadConcat>(
-                              {.kind = detail::OperationKind::append, .timeout = options.timeout}, range),
+                              detail::common_of(detail::OperationKind::append, options), range),
                           std::forward<Extra>(extra)...);
     }
-    template <detail::MultiRange<detail::ReadConcat> Range, detail::FaceArgument<MultiOptions> Extra>
+    template <detail::MultiRange<detail::ReadConcat> Range, detail::FaceArgument<ConcatMultiOptions> Extra>
     auto append_multi(Range&& range, Extra&& extra) {
-        return append_multi(range, MultiOptions{}, std::forward<Extra>(extra));
+        return append_multi(range, ConcatMultiOptions{}, std::forward<Extra>(extra));
     }
 
     /// Elements: pairs of key and value, or ConcatEntry.
     template <detail::MultiRange<detail::ReadConcat> Range, class... Extra>
-    auto prepend_multi(Range&& range, MultiOptions options = {}, Extra&&... extra) {
+    auto prepend_multi(Range&& range, ConcatMultiOptions options = {}, Extra&&... extra) {
         return face_.wrap(handle_.template multi<OperationResult, detail::ReadConcat>(
-                              {.kind = detail::OperationKind::prepend, .timeout = options.timeout}, range),
+                              detail::common_of(detail::OperationKind::prepend, options), range),
                           std::forward<Extra>(extra)...);
     }
-    template <detail::MultiRange<detail::ReadConcat> Range, detail::FaceArgument<MultiOptions> Extra>
+    template <detail::MultiRange<detail::ReadConcat> Range, detail::FaceArgument<ConcatMultiOptions> Extra>
     auto prepend_multi(Range&& range, Extra&& extra) {
-        return prepend_multi(range, MultiOptions{}, std::forward<Extra>(extra));
+        return prepend_multi(range, ConcatMultiOptions{}, std::forward<Extra>(extra));
     }
 
     /// Elements: keys, pairs of key and CAS or of key and result, CasEntry, or entries of another MultiResult: then
     /// each is removed only if it still has the CAS of that result, which must have one. quiet as for get_multi.
     template <detail::MultiRange<detail::ReadKeyOrCas> Range, class... Extra>
-    auto remove_multi(Range&& range, QuietMultiOptions options = {}, Extra&&... extra) {
-        return face_.wrap(
-            handle_.template multi<OperationResult, detail::ReadKeyOrCas>(
-                {.kind = detail::OperationKind::remove, .timeout = options.timeout, .quiet = options.quiet}, range),
-            std::forward<Extra>(extra)...);
+    auto remove_multi(Range&& range, RemoveMultiOptions options = {}, Extra&&... extra) {
+        return face_.wrap(handle_.template multi<OperationResult, detail::ReadKeyOrCas>(
+                              detail::common_of(detail::OperationKind::remove, options), range),
+                          std::forward<Extra>(extra)...);
     }
-    template <detail::MultiRange<detail::ReadKeyOrCas> Range, detail::FaceArgument<QuietMultiOptions> Extra>
+    template <detail::MultiRange<detail::ReadKeyOrCas> Range, detail::FaceArgument<RemoveMultiOptions> Extra>
     auto remove_multi(Range&& range, Extra&& extra) {
-        return remove_multi(range, QuietMultiOptions{}, std::forward<Extra>(extra));
+        return remove_multi(range, RemoveMultiOptions{}, std::forward<Extra>(extra));
     }
 
     /// Elements: keys, pairs of key and delta, or CounterEntry; what they leave open is the call's.
     template <detail::MultiRange<detail::ReadCounter> Range, class... Extra>
     auto counter_multi(Range&& range, CounterMultiOptions options = {}, Extra&&... extra) {
         return face_.wrap(handle_.template multi<ValueResult, detail::ReadCounter>(
-                              {.kind = detail::OperationKind::counter, .timeout = options.timeout}, range,
+                              detail::common_of(detail::OperationKind::counter, options), range,
                               {.expiry = options.expiry,
                                .preserve_expiry = options.preserve_expiry,
                                .delta = options.delta,
@@ -155,10 +152,9 @@ public:
     /// Elements: keys, pairs of key and Expiry, or TouchEntry; `expiry` is of those that name none (default: never).
     template <detail::MultiRange<detail::ReadTouch> Range, class... Extra>
     auto touch_multi(Range&& range, Expiry expiry = {}, MultiOptions options = {}, Extra&&... extra) {
-        return face_.wrap(
-            handle_.template multi<OperationResult, detail::ReadTouch>(
-                {.kind = detail::OperationKind::touch, .timeout = options.timeout}, range, {.expiry = expiry}),
-            std::forward<Extra>(extra)...);
+        return face_.wrap(handle_.template multi<OperationResult, detail::ReadTouch>(
+                              detail::common_of(detail::OperationKind::touch, options), range, {.expiry = expiry}),
+                          std::forward<Extra>(extra)...);
     }
     template <detail::MultiRange<detail::ReadTouch> Range, detail::FaceArgument<MultiOptions> Extra>
     auto touch_multi(Range&& range, Expiry expiry, Extra&& extra) {
@@ -174,8 +170,7 @@ public:
     template <detail::MultiRange<detail::ReadLock> Range, class... Extra>
     auto lock_multi(Range&& range, std::chrono::seconds lock_time, QuietMultiOptions options = {}, Extra&&... extra) {
         return face_.wrap(handle_.template multi<ValueResult, detail::ReadLock>(
-                              {.kind = detail::OperationKind::lock, .timeout = options.timeout, .quiet = options.quiet},
-                              range, {.lock_time = lock_time}),
+                              detail::common_of(detail::OperationKind::lock, options), range, {.lock_time = lock_time}),
                           std::forward<Extra>(extra)...);
     }
     template <detail::MultiRange<detail::ReadLock> Range, detail::FaceArgument<QuietMultiOptions> Extra>
@@ -187,7 +182,7 @@ public:
     template <detail::MultiRange<detail::ReadCas> Range, class... Extra>
     auto unlock_multi(Range&& range, MultiOptions options = {}, Extra&&... extra) {
         return face_.wrap(handle_.template multi<OperationResult, detail::ReadCas>(
-                              {.kind = detail::OperationKind::unlock, .timeout = options.timeout}, range),
+                              detail::common_of(detail::OperationKind::unlock, options), range),
                           std::forward<Extra>(extra)...);
     }
     template <detail::MultiRange<detail::ReadCas> Range, detail::FaceArgument<MultiOptions> Extra>
@@ -199,7 +194,7 @@ public:
     template <detail::MultiRange<detail::ReadKey> Range, class... Extra>
     auto exists_multi(Range&& range, MultiOptions options = {}, Extra&&... extra) {
         return face_.wrap(handle_.template multi<ExistsResult, detail::ReadKey>(
-                              {.kind = detail::OperationKind::exists, .timeout = options.timeout}, range),
+                              detail::common_of(detail::OperationKind::exists, options), range),
                           std::forward<Extra>(extra)...);
     }
     template <detail::MultiRange<detail::ReadKey> Range, detail::FaceArgument<MultiOptions> Extra>

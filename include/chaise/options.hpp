@@ -173,17 +173,36 @@ struct ContainerAddOptions {
     Expiry expiry{};
     /// The document keeps the expiry that it has; `expiry` is then that of a document which is created.
     bool preserve_expiry = false;
+    /// These three as in StoreOptions.
+    CopyCount persist_to{};
+    CopyCount replicate_to{};
+    DurabilityLevel durability = DurabilityLevel::none;
     std::optional<Duration> timeout{};
 };
 
-/// map_remove, list_set, list_remove; for set_remove and queue_pop without `cas`.
+/// map_remove, list_set, list_remove; for set_remove without `cas`.
 struct ContainerChangeOptions {
     /// Do it only if the document still has this CAS; 0: whatever it has.
     Cas cas = 0;
     Expiry expiry{};
     bool preserve_expiry = false;
+    /// These three as in StoreOptions.
+    CopyCount persist_to{};
+    CopyCount replicate_to{};
+    DurabilityLevel durability = DurabilityLevel::none;
     std::optional<Duration> timeout{};
 };
+struct SetRemoveOptions {
+    Expiry expiry{};
+    bool preserve_expiry = false;
+    /// These three as in StoreOptions.
+    CopyCount persist_to{};
+    CopyCount replicate_to{};
+    DurabilityLevel durability = DurabilityLevel::none;
+    std::optional<Duration> timeout{};
+};
+/// queue_pop. Copies are not awaited, by bucket.durability() neither: the error that there are too few of them would
+/// take the place of the value.
 struct ContainerTakeOptions {
     Expiry expiry{};
     bool preserve_expiry = false;
@@ -202,9 +221,9 @@ static_assert(OperationOptions<GetOptions> && OperationOptions<StoreOptions> && 
               OperationOptions<TouchOptions> && OperationOptions<GetAndTouchOptions> && OperationOptions<LockOptions> &&
               OperationOptions<UnlockOptions> && OperationOptions<ExistsOptions> && OperationOptions<ServerOptions> &&
               OperationOptions<StatsOptions> && OperationOptions<ContainerAddOptions> &&
-              OperationOptions<ContainerChangeOptions> && OperationOptions<ContainerTakeOptions> &&
-              OperationOptions<ContainerReadOptions> && OperationOptions<EndureOptions> &&
-              OperationOptions<EndureMultiOptions> && OperationOptions<EndureEntry> &&
-              OperationOptions<DurabilityOptions>);
+              OperationOptions<ContainerChangeOptions> && OperationOptions<SetRemoveOptions> &&
+              OperationOptions<ContainerTakeOptions> && OperationOptions<ContainerReadOptions> &&
+              OperationOptions<EndureOptions> && OperationOptions<EndureMultiOptions> &&
+              OperationOptions<EndureEntry> && OperationOptions<DurabilityOptions>);
 
 }  // namespace chaise

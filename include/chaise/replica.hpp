@@ -5,6 +5,7 @@
 
 #include <chaise/options.hpp>
 #include <chaise/result.hpp>
+#include <chaise/subdocument.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -31,15 +32,32 @@ private:
     bool is_replica_ = false;
 };
 
-/// A document as each of its copies has it that answered, in the order of the answers; the copies may differ.
-class AllReplicasResult : public Result {
+/// Paths of a document as one of its copies has them.
+class LookupReplicaResult : public SubdocResult {
 public:
-    AllReplicasResult() = default;
+    LookupReplicaResult() = default;
+    /// Not found, in quiet mode.
+    explicit LookupReplicaResult(errc rc) noexcept : SubdocResult(rc) {}
+    LookupReplicaResult(SubdocResult found, bool is_replica) noexcept
+        : SubdocResult(std::move(found)), is_replica_(is_replica) {}
+
+    /// From a replica, which may be older than the active copy; false: from the active copy.
+    [[nodiscard]] bool is_replica() const noexcept { return is_replica_; }
+
+private:
+    bool is_replica_ = false;
+};
+
+/// What each copy has that answered, in the order of the answers; the copies may differ.
+template <class Copy>
+class AllCopiesResult : public Result {
+public:
+    AllCopiesResult() = default;
     /// Not found on any of them, in quiet mode: empty.
-    explicit AllReplicasResult(errc rc) noexcept : Result(rc, 0) {}
+    explicit AllCopiesResult(errc rc) noexcept : Result(rc, 0) {}
     /// The CAS of the result is that of the active copy, if it answered.
-    explicit AllReplicasResult(std::vector<ReplicaResult> copies) noexcept : copies_(std::move(copies)) {
-        for (const ReplicaResult& copy : copies_) {
+    explicit AllCopiesResult(std::vector<Copy> copies) noexcept : copies_(std::move(copies)) {
+        for (const Copy& copy : copies_) {
             if (!copy.is_replica()) cas_ = copy.cas();
         }
     }
@@ -47,11 +65,15 @@ public:
     [[nodiscard]] bool empty() const noexcept { return copies_.empty(); }
     [[nodiscard]] auto begin() const noexcept { return copies_.begin(); }
     [[nodiscard]] auto end() const noexcept { return copies_.end(); }
-    [[nodiscard]] const ReplicaResult& operator[](std::size_t at) const noexcept { return copies_[at]; }
+    [[nodiscard]] const Copy& operator[](std::size_t at) const noexcept { return copies_[at]; }
 
 private:
-    std::vector<ReplicaResult> copies_;
+    std::vector<Copy> copies_;
 };
+/// get_all_replicas
+using AllReplicasResult = AllCopiesResult<ReplicaResult>;
+/// lookup_in_all_replicas
+using LookupAllReplicasResult = AllCopiesResult<LookupReplicaResult>;
 
 /// Which copies may be read.
 enum class ReadPreference : std::uint8_t {
@@ -62,7 +84,7 @@ enum class ReadPreference : std::uint8_t {
     selected_server_group_or_all_available,
 };
 
-/// get_replica, get_replica_multi
+/// get_replica, get_replica_multi, lookup_in_replica
 struct GetReplicaOptions {
     /// Only this replica, counted from 0; none: any copy, the active one, too.
     std::optional<unsigned> index{};
@@ -73,11 +95,14 @@ struct GetReplicaOptions {
     std::optional<bool> quiet{};
 };
 
+/// get_all_replicas, lookup_in_all_replicas
 struct GetAllReplicasOptions {
     ReadPreference read_preference = ReadPreference::no_preference;
     std::optional<Duration> timeout{};
     std::optional<bool> quiet{};
 };
+using LookupInReplicaOptions = GetReplicaOptions;
+using LookupInAllReplicasOptions = GetAllReplicasOptions;
 static_assert(OperationOptions<GetReplicaOptions> && OperationOptions<GetAllReplicasOptions>);
 
 }  // namespace chaise

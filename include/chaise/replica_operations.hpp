@@ -72,6 +72,30 @@ public:
         return get_all_replicas(key, GetAllReplicasOptions{}, std::forward<Extra>(extra));
     }
 
+    /// Looks up to 16 paths up (see lookup_in) in a copy of the document; which copies, and errors, as get_replica.
+    /// Errors of paths are in the result. And feature_not_available, with nothing sent: the bucket's nodes do not read
+    /// parts of replicas (Couchbase before 7.6).
+    template <class... Extra>
+    auto lookup_in_replica(std::string_view key, const LookupSpecs& specs, LookupInReplicaOptions options = {},
+                           Extra&&... extra) {
+        return face_.wrap(handle_.lookup_in_replica(key, specs, options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<LookupInReplicaOptions> Extra>
+    auto lookup_in_replica(std::string_view key, const LookupSpecs& specs, Extra&& extra) {
+        return lookup_in_replica(key, specs, LookupInReplicaOptions{}, std::forward<Extra>(extra));
+    }
+
+    /// The paths as each copy has them; comes when get_all_replicas would.
+    template <class... Extra>
+    auto lookup_in_all_replicas(std::string_view key, const LookupSpecs& specs, LookupInAllReplicasOptions options = {},
+                                Extra&&... extra) {
+        return face_.wrap(handle_.lookup_in_all_replicas(key, specs, options), std::forward<Extra>(extra)...);
+    }
+    template <detail::FaceArgument<LookupInAllReplicasOptions> Extra>
+    auto lookup_in_all_replicas(std::string_view key, const LookupSpecs& specs, Extra&& extra) {
+        return lookup_in_all_replicas(key, specs, LookupInAllReplicasOptions{}, std::forward<Extra>(extra));
+    }
+
     /// What each node that has a copy knows of it. A copy whose node did not answer within the timeout says so in its
     /// entry; only when none answered the operation fails, with the first of their errors.
     template <class... Extra>

@@ -208,9 +208,12 @@ public:
     /// Made by the engine.
     void add(std::string_view server, std::string_view statistic, std::string_view value);
     void merge(StatsResult&& other);
+    /// Of all texts.
+    [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
 
 private:
     std::map<std::string, Servers, std::less<>> stats_;
+    std::size_t bytes_ = 0;
 };
 
 /// Version of each server: "host:port" -> text.

@@ -460,7 +460,7 @@ private:
             entries.push_back(StoreEntry{.key = key, .value = encoded->value, .flags = encoded->flags});
         }
         return face_->wrap(handle_->template multi<OperationResult, detail::ReadStore>(
-                               {.kind = kind, .timeout = options.timeout}, entries,
+                               detail::common_of(kind, options), entries,
                                {.expiry = options.expiry, .preserve_expiry = options.preserve_expiry}),
                            std::forward<Extra>(extra)...);
     }

@@ -89,6 +89,14 @@ struct ViewOptions {
     /// The whole query string, sent as it is ("stale=ok&limit=2"; percent-encoded already); alone, but for
     /// `development`, `include_docs` and those below.
     std::string_view raw{};
+    /// Options that have no member here, `"name=value&other=value"`, percent-encoded, sent behind the others. They are
+    /// unknown: the first is refused by its name, unless `unrecognized_ok`. Those above are set by their members alone.
+    std::string_view extra{};
+    /// What is in `extra` is sent, whatever its names are (seed: unrecognized_ok).
+    bool unrecognized_ok = false;
+    /// Keys and ids of documents are percent-encoded already, and sent as they are, whether they are JSON or not (seed:
+    /// passthrough). Long `keys` are then refused, and do not travel in a body.
+    bool passthrough = false;
 
     /// How long nothing may come: until the answer begins, all attempts together, and between two parts of it (time
     /// in which rows are not taken does not count). More than 0.

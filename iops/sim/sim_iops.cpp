@@ -1,6 +1,6 @@
 #include "iops/sim/sim_iops.hpp"
 
-#include <chaise/http.hpp>
+#include "iops/sim/sim_http.hpp"
 
 #include <algorithm>
 #include <cassert>
@@ -43,8 +43,7 @@ void SimIops::update_timer(TimerEvent& event, EventAction action, std::chrono::m
 
 std::unique_ptr<TimerEvent> SimIops::timer_event_factory() { return std::make_unique<SimTimer>(core_, host_); }
 
-// libcurl wants descriptors.
-std::unique_ptr<HttpClient> SimIops::make_http_client() { return nullptr; }
+std::unique_ptr<HttpClient> SimIops::make_http_client() { return std::make_unique<SimHttpClient>(*this); }
 
 void SimIops::on_exception(std::exception_ptr exception) noexcept { core_->exceptions.push_back(std::move(exception)); }
 

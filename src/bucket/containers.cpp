@@ -1,7 +1,7 @@
 // Data structures on documents: one sub-document command each, but for those that read first and change then.
 
 #include "bucket/containers.hpp"
-#include "bucket/preserve_expiry.hpp"
+#include "bucket/durable_mutation.hpp"
 #include "bucket/sequence.hpp"
 #include "bucket/subdocument.hpp"
 #include "protocol/json_array.hpp"
@@ -22,10 +22,7 @@ struct PathCommand {
     Opcode opcode;
     std::string_view path{};
     std::string_view value{};
-    bool create_document = false;
-    Cas cas = 0;
-    Expiry expiry{};
-    bool preserve_expiry = false;
+    bool takes = false;  ///< a value, which an error would lose
 };
 
 void submit_lookup(Core& core, Slot& slot, const std::optional<Duration>& timeout, std::string_view key, Opcode opcode,
@@ -35,17 +32,22 @@ void submit_lookup(Core& core, Slot& slot, const std::optional<Duration>& timeou
     core.submit(slot, timeout, key, request);
 }
 
-void submit_mutation(Core& core, Slot& slot, const std::optional<Duration>& timeout, std::string_view key,
-                     const PathCommand& command) {
-    const auto expiry = check_expiry(core, slot, key, command.expiry);
-    if (!expiry || (command.preserve_expiry && !check_preserve_expiry(core, slot, key))) return;
+/// `options.timeout`: what is left.
+void submit_mutation(Core& core, Slot& slot, std::string_view key, const PathCommand& command,
+                     const ContainerAddOptions& options) {
+    const auto expiry = check_expiry(core, slot, key, options.expiry);
+    if (!expiry) return;
+    std::optional<Core::WithoutDefault> not_awaited;
+    if (command.takes) not_awaited.emplace(core);
+    MutationRequest mutation(core, slot, key, Beyond::of(options));
+    if (!mutation) return;
     protocol::SubdocMutationRequest request{
         .opcode = command.opcode, .key = key, .path = command.path, .value = command.value};
     if (*expiry != 0) request.expiry = *expiry;
-    if (command.create_document) request.doc_flags = protocol::doc_flag::mkdoc;
-    request.context.cas = command.cas;
-    request.context.frame_infos = frame_infos(command.preserve_expiry);
-    core.submit(slot, timeout, key, request);
+    if (options.create) request.doc_flags = protocol::doc_flag::mkdoc;
+    request.context.cas = options.cas;
+    request.context.frame_infos = mutation.frame_infos();
+    core.submit(mutation.slot(), mutation.timeout(), key, request);
 }
 
 std::string path_of(std::int64_t index) { return "[" + std::to_string(index) + "]"; }
@@ -105,7 +107,7 @@ private:
 class SetRemove final : public SetSearch {
 public:
     SetRemove(Core& core, Slot& whole, const ContainerCall& call)
-        : SetSearch(core, whole, call), expiry_(call.options.expiry), preserve_expiry_(call.options.preserve_expiry) {}
+        : SetSearch(core, whole, call), options_(call.options) {}
 
 protected:
     void succeeded(OperationKind kind, void* result) override {
@@ -116,12 +118,10 @@ protected:
         if (search(*static_cast<ValueResult*>(result)) != Found::yes) return;
         Slot& slot = changing().acquire(OperationKind::list_remove, Opcode::subdoc_remove);
         const std::string path = path_of(static_cast<std::int64_t>(index()));
-        submit_mutation(core(), slot, time_left(), key(),
-                        {.opcode = Opcode::subdoc_remove,
-                         .path = path,
-                         .cas = cas(),
-                         .expiry = expiry_,
-                         .preserve_expiry = preserve_expiry_});
+        ContainerAddOptions options = options_;
+        options.cas = cas();
+        options.timeout = time_left();
+        submit_mutation(core(), slot, key(), {.opcode = Opcode::subdoc_remove, .path = path}, options);
     }
     bool failed(OperationKind kind, const Error& error) override {
         // Somebody was faster.
@@ -132,17 +132,14 @@ protected:
     void deliver_result(Core& core, Slot& whole) override { core.deliver(whole, result_); }
 
 private:
-    const Expiry expiry_;
-    const bool preserve_expiry_;
+    const ContainerAddOptions options_;
     OperationResult result_{errc::path_not_found, 0};  // which it is, if nothing had to be removed
 };
 
 class QueuePop final : public Sequence {
 public:
     QueuePop(Core& core, Slot& whole, const ContainerCall& call)
-        : Sequence(core, whole, call.key, call.options.timeout),
-          expiry_(call.options.expiry),
-          preserve_expiry_(call.options.preserve_expiry) {}
+        : Sequence(core, whole, call.key, call.options.timeout), options_(call.options) {}
 
     void begin() {
         Slot& slot = reading().acquire(OperationKind::list_get, Opcode::subdoc_get);
@@ -154,12 +151,10 @@ protected:
         if (kind == OperationKind::list_remove) return;
         value_ = std::move(*static_cast<ValueResult*>(result));
         Slot& slot = changing().acquire(OperationKind::list_remove, Opcode::subdoc_remove);
-        submit_mutation(core(), slot, time_left(), key(),
-                        {.opcode = Opcode::subdoc_remove,
-                         .path = front,
-                         .cas = value_.cas(),
-                         .expiry = expiry_,
-                         .preserve_expiry = preserve_expiry_});
+        ContainerAddOptions options = options_;
+        options.cas = value_.cas();
+        options.timeout = time_left();
+        submit_mutation(core(), slot, key(), {.opcode = Opcode::subdoc_remove, .path = front, .takes = true}, options);
     }
     bool failed(OperationKind kind, const Error& error) override {
         if (kind == OperationKind::list_remove && error.code() == errc::cas_mismatch) {
@@ -173,8 +168,7 @@ protected:
 
 private:
     static constexpr std::string_view front = "[-1]";  // values are added at the beginning
-    const Expiry expiry_;
-    const bool preserve_expiry_;
+    const ContainerAddOptions options_;
     ValueResult value_;
 };
 
@@ -297,14 +291,7 @@ void start_container(Core& core, Slot& slot, const ContainerCall& call) {
     }
     const ContainerAddOptions& options = call.options;
     if (reads(call.kind)) return submit_lookup(core, slot, options.timeout, call.key, opcode_of(call), path);
-    submit_mutation(core, slot, options.timeout, call.key,
-                    {.opcode = opcode_of(call),
-                     .path = path,
-                     .value = call.value,
-                     .create_document = options.create,
-                     .cas = options.cas,
-                     .expiry = options.expiry,
-                     .preserve_expiry = options.preserve_expiry});
+    submit_mutation(core, slot, call.key, {.opcode = opcode_of(call), .path = path, .value = call.value}, options);
 }
 
 }  // namespace chaise::detail

@@ -191,7 +191,9 @@ void Core::leave() {
     }
     dispatching_ = false;
     clock_read_ = false;
-    if (exception_) iops_->on_exception(std::exchange(exception_, nullptr));
+    if (!exceptions_.empty()) [[unlikely]] {
+        for (std::exception_ptr& exception : std::exchange(exceptions_, {})) iops_->on_exception(std::move(exception));
+    }
     maybe_delete();
 }
 
@@ -242,13 +244,12 @@ void Core::on_turn() {
         }
         slot = next;
     }
-    while (!interrupted_.empty() && !exception_) {
+    while (!interrupted_.empty() && exceptions_.empty()) {
         Session* session = interrupted_.back();
         interrupted_.pop_back();
         session->resume();
     }
-    if (queue_head_ || exception_ || !interrupted_.empty())
-        request_turn();  // one exception a dispatch; what it held up goes on
+    if (queue_head_ || !exceptions_.empty() || !interrupted_.empty()) request_turn();  // what one held up goes on
 }
 
 void Core::on_deadline() {
@@ -464,6 +465,15 @@ void Core::on_loop_destroyed() noexcept {
             lose(slot);
         }
     });
+    if (row_book_) {
+        // Each may destroy itself, and others.
+        std::vector<RowStream*>& streams = row_book_->streams;
+        while (!streams.empty()) {
+            RowStream* const stream = streams.back();
+            streams.pop_back();
+            stream->tell_loop_gone();
+        }
+    }
     dispatching_ = false;
     maybe_delete();
 }

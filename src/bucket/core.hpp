@@ -24,6 +24,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace chaise::detail {
@@ -121,8 +122,21 @@ public:
     /// Not 0: there is a default.
     [[nodiscard]] std::uint32_t durable_by_default() const noexcept { return durable_by_default_; }
     [[nodiscard]] const DurabilityDefault* durability_default() const noexcept {
-        return durability_.empty() ? nullptr : &durability_.back();
+        return durable_by_default_ == 0 ? nullptr : &durability_.back();
     }
+    /// While it lives mutations are started as if there were none: an operation of many awaits for all of them.
+    class WithoutDefault {
+    public:
+        explicit WithoutDefault(Core& core) noexcept
+            : core_(core), before_(std::exchange(core.durable_by_default_, 0u)) {}
+        WithoutDefault(const WithoutDefault&) = delete;
+        WithoutDefault& operator=(const WithoutDefault&) = delete;
+        ~WithoutDefault() { core_.durable_by_default_ = before_; }
+
+    private:
+        Core& core_;
+        const std::uint32_t before_;
+    };
     [[nodiscard]] std::uint32_t begin_durability(CopyCount persist_to, CopyCount replicate_to,
                                                  const DurabilityOptions& options);
     void end_durability(std::uint32_t id) noexcept;
@@ -209,7 +223,7 @@ public:
     }
     void mark_dirty(Session& session);
     /// Something threw in a consumer: told to the loop at the end of the dispatch.
-    void caught(std::exception_ptr exception) noexcept { exception_ = std::move(exception); }
+    void caught(std::exception_ptr exception) noexcept { exceptions_.push_back(std::move(exception)); }
     void request_turn();
     /// Parsing stopped before the end of what the session had received; it goes on next turn.
     void interrupted(Session& session) {
@@ -239,6 +253,20 @@ public:
         const bool outermost_;
     };
 
+    /// Around what HTTP calls: its client, which the core owns, must not be destroyed inside.
+    class InsideHttp {
+    public:
+        explicit InsideHttp(Core& core) noexcept : core_(core) { ++core.inside_http_; }
+        InsideHttp(const InsideHttp&) = delete;
+        InsideHttp& operator=(const InsideHttp&) = delete;
+        ~InsideHttp() {
+            if (--core_.inside_http_ == 0 && core_.shares_ == 0) core_.request_turn();
+        }
+
+    private:
+        Core& core_;
+    };
+
     void on_loop_destroyed() noexcept override;
 
 private:
@@ -258,6 +286,8 @@ private:
     /// Nobody waits for the whole any more.
     void give_up_parts(Slot& whole) noexcept;
     void give_up(Parts& parts) noexcept;
+    /// Something of it is on its way to a node, or was.
+    [[nodiscard]] static bool begun(const Slot& slot);
     void cancel_whole(Slot& whole);
     void end_pause(Slot& part);
     void leave_pause(Slot& part) noexcept;
@@ -376,7 +406,8 @@ private:
     bool draining_ = false;
     bool closed_ = false;
     bool loop_gone_ = false;
-    std::exception_ptr exception_;
+    unsigned inside_http_ = 0;
+    std::vector<std::exception_ptr> exceptions_;
     std::function<void(const Error&)> on_unobserved_;
     std::unique_ptr<RowBook> row_book_;
 };

@@ -50,6 +50,7 @@ std::string_view key_of_group(std::string_view group) noexcept {
 }
 
 constexpr std::size_t most_statistics = 100'000;
+constexpr std::size_t most_statistic_bytes = std::size_t{64} << 20;
 
 /// A document of the largest size, with what its attributes may take.
 constexpr std::size_t max_inflated_value = protocol::max_inflated_document + (std::size_t{1} << 20);
@@ -172,6 +173,10 @@ std::string_view operation_name(OperationKind kind) noexcept {
             return "get_replica";
         case OperationKind::get_all_replicas:
             return "get_all_replicas";
+        case OperationKind::lookup_in_replica:
+            return "lookup_in_replica";
+        case OperationKind::lookup_in_all_replicas:
+            return "lookup_in_all_replicas";
         case OperationKind::observe:
         case OperationKind::observe_some:
             return "observe";
@@ -460,7 +465,9 @@ void Core::respond_to_stats(Slot& slot, const Frame& frame) {
     const bool last = frame.key.empty() && frame.value.empty();
     if (wanted(slot) && !last) {
         if (!stats) slot.accumulator = stats = new StatsResult;
-        if (stats->stats().size() >= most_statistics) return respond_with_malformed(slot, frame);
+        if (stats->stats().size() >= most_statistics || stats->bytes() >= most_statistic_bytes) {
+            return respond_with_malformed(slot, frame);
+        }
         stats->add(slot.line->name(), frame.key, frame.value);
     }
     if (!last) return;
@@ -480,6 +487,10 @@ void Core::respond_with_error(Slot& slot, const Frame& frame) {
     if (frame.status() == Status::unknown_collection && wanted(slot) && prefixable(slot) && slot.line->prefixed() &&
         !router_.has_ring()) {
         return collections_.unknown(slot, frame);
+    }
+    if (frame.status() == Status::unknown_collection && slot.collection && slot.collection->named() &&
+        slot.body_prefix != 0) {
+        collections_.doubt(*slot.collection);
     }
     if (wanted(slot) && try_later(slot, frame.status())) return;
     errc code = errc_of(slot.kind, frame.status());

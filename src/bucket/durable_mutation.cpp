@@ -25,9 +25,8 @@ constexpr Duration default_durable_write_timeout = std::chrono::seconds(10);
 /// A mutation, and when it has happened, the polling of the copies.
 class DurableMutation final : public EndureParts {
 public:
-    DurableMutation(Slot& whole, std::string_view key, const Endure::Options& wanted, std::optional<Duration> timeout,
-                    Duration polling_time)
-        : whole_(whole), key_(key), wanted_(wanted), timeout_(timeout), polling_time_(polling_time) {}
+    DurableMutation(Slot& whole, std::string_view key, const Awaited& awaited, std::optional<Duration> timeout)
+        : whole_(whole), key_(key), awaited_(awaited), timeout_(timeout) {}
 
     [[nodiscard]] std::string_view about() const noexcept override { return key_; }
     void done(std::size_t n, OperationKind kind, void* result, Error* error) override {
@@ -48,7 +47,7 @@ public:
     void finish(Core& core, Slot& whole) override {
         if (error_) return core.deliver_error(whole, error_);
         if (polls() && key(0).outcome != errc::success) {
-            Error error = of_mutation(error_of(key(0)));
+            Error error = of_mutation(error_of(key(0)), cas_, token_);
             return core.deliver_error(whole, error);
         }
         std::visit(
@@ -58,7 +57,7 @@ public:
             },
             result_);
     }
-    Error attach_to(Error error) override { return happened_ ? of_mutation(error) : error; }
+    Error attach_to(Error error) override { return happened_ ? of_mutation(error, cas_, token_) : error; }
 
 private:
     template <class Result>
@@ -67,17 +66,13 @@ private:
         happened_ = true;
         cas_ = result.cas();
         token_ = result.mutation_token();
-        const auto refuse = [&](errc code, std::string why) {
-            error_ = of_mutation(core.make_error_of_whole(whole_, code, std::move(why), key_));
-        };
-        // What could not be known when it was sent.
-        if (core.router().has_ring()) return refuse(errc::unsupported_operation, "memcached buckets have no replicas");
-        std::string fault = Endure::fault_of(wanted_.persist_to, wanted_.replicate_to, *core.router().map());
-        if (!fault.empty()) return refuse(errc::durability_impossible, std::move(fault));
-
-        Endure::Options wanted = wanted_;
-        wanted.deadline = timeout_ ? whole_.started + std::clamp(*timeout_, Duration{0}, longest_timeout)
-                                   : core.now() + std::clamp(polling_time_, Duration{0}, longest_timeout);
+        errc code = errc::success;
+        if (std::string fault = fault_of(core, awaited_.wanted, code); !fault.empty()) {
+            error_ = of_mutation(core.make_error_of_whole(whole_, code, std::move(fault), key_), cas_, token_);
+            return;
+        }
+        Endure::Options wanted = awaited_.wanted;
+        wanted.deadline = end_of_polling(core, whole_, awaited_, timeout_);
         Endure run(wanted);
         Endure::Key one;
         one.name = key_;
@@ -87,20 +82,11 @@ private:
         run.add(std::move(one));
         begin_polling(core, whole_, std::move(run));
     }
-    [[nodiscard]] Error of_mutation(const Error& error) const {
-        ErrorContext context = error.context();
-        context.mutation_happened = true;
-        context.may_have_happened = true;
-        context.cas = cas_;
-        context.mutation_token = token_;
-        return Error(error.code(), std::move(context));
-    }
 
     Slot& whole_;
     const std::string key_;
-    const Endure::Options wanted_;
+    const Awaited awaited_;
     const std::optional<Duration> timeout_;
-    const Duration polling_time_;
     Error error_;
     std::variant<OperationResult, ValueResult, SubdocResult> result_;
     Cas cas_ = 0;
@@ -109,6 +95,61 @@ private:
 };
 
 }  // namespace
+
+std::optional<Awaited> awaited(const Core& core, const Beyond& beyond) {
+    Awaited awaited{.wanted = {.persist_to = beyond.persist_to.count(),
+                               .replicate_to = beyond.replicate_to.count(),
+                               .check_removed = beyond.removes}};
+    if (awaited.wanted.persist_to != 0 || awaited.wanted.replicate_to != 0) return awaited;
+    const Core::DurabilityDefault* const scope = core.durability_default();
+    if (!scope) return std::nullopt;
+    awaited.wanted.persist_to = scope->persist_to.count();
+    awaited.wanted.replicate_to = scope->replicate_to.count();
+    awaited.wanted.interval = scope->interval;
+    awaited.polling_time = scope->timeout.value_or(awaited.polling_time);
+    return awaited;
+}
+
+TimePoint end_of_polling(Core& core, const Slot& whole, const Awaited& awaited,
+                         const std::optional<Duration>& timeout) {
+    return timeout ? whole.started + std::clamp(*timeout, Duration{0}, longest_timeout)
+                   : core.now() + std::clamp(awaited.polling_time, Duration{0}, longest_timeout);
+}
+
+std::string fault_of(Core& core, const Endure::Options& wanted, errc& code) {
+    if (core.router().has_ring()) {
+        code = errc::unsupported_operation;
+        return "memcached buckets have no replicas";
+    }
+    code = errc::durability_impossible;
+    return Endure::fault_of(wanted.persist_to, wanted.replicate_to, *core.router().map());
+}
+
+bool check_copies(Core& core, Slot& slot, std::string_view key, const Endure::Options& wanted) {
+    if (!check_couchbase(core, slot, key, "replicas")) return false;
+    const auto reject = [&](errc code, std::string why) {
+        core.reject(slot, code, key, std::move(why));
+        return false;
+    };
+    const std::string_view fault = Endure::fault_of(wanted.persist_to, wanted.replicate_to);
+    if (!fault.empty()) return reject(errc::invalid_argument, std::string(fault));
+    Router& router = core.router();
+    if (router.has_ring()) return reject(errc::unsupported_operation, "memcached buckets have no replicas");
+    if (const protocol::ClusterMap* const map = router.map()) {  // without one it turns out afterwards
+        std::string why = Endure::fault_of(wanted.persist_to, wanted.replicate_to, *map, router.route(key).vbucket);
+        if (!why.empty()) return reject(errc::durability_impossible, std::move(why));
+    }
+    return true;
+}
+
+Error of_mutation(const Error& error, Cas cas, const std::optional<MutationToken>& token) {
+    ErrorContext context = error.context();
+    context.mutation_happened = true;
+    context.may_have_happened = true;
+    context.cas = cas;
+    context.mutation_token = token;
+    return Error(error.code(), std::move(context));
+}
 
 MutationRequest::MutationRequest(Core& core, Slot& slot, std::string_view key, const Beyond& beyond)
     : core_(core), whole_(slot), key_(key), timeout_(beyond.timeout) {
@@ -128,10 +169,7 @@ bool MutationRequest::reject(errc code, std::string message) {
 bool MutationRequest::check(const Beyond& beyond) {
     const bool polls = beyond.persist_to != CopyCount() || beyond.replicate_to != CopyCount();
     if (beyond.level != DurabilityLevel::none) {
-        if (polls) {
-            return reject(errc::invalid_argument,
-                          "durability, and persist_to or replicate_to: of the two ways one operation takes one");
-        }
+        if (polls) return reject(errc::invalid_argument, two_ways);
         if (!check_level(beyond.level)) return false;
     }
     if (beyond.preserve_expiry) {
@@ -141,23 +179,13 @@ bool MutationRequest::check(const Beyond& beyond) {
     slot_ = &whole_;
     if (beyond.level != DurabilityLevel::none) return true;
 
-    Endure::Options wanted{.persist_to = beyond.persist_to.count(),
-                           .replicate_to = beyond.replicate_to.count(),
-                           .check_removed = beyond.removes};
-    Duration polling_time = default_durability_timeout;
-    if (!polls) {
-        const Core::DurabilityDefault* const scope = core_.durability_default();
-        if (!scope) return true;
-        wanted.persist_to = scope->persist_to.count();
-        wanted.replicate_to = scope->replicate_to.count();
-        wanted.interval = scope->interval;
-        polling_time = scope->timeout.value_or(polling_time);
-    }
-    if (!check_copies(wanted.persist_to, wanted.replicate_to)) return false;
+    const std::optional<Awaited> wanted = awaited(core_, beyond);
+    if (!wanted) return true;
+    if (!check_copies(core_, whole_, key_, wanted->wanted)) return false;
     const OperationKind kind = whole_.kind;
     const auto opcode = static_cast<protocol::Opcode>(whole_.opcode);
     const bool quiet = whole_.quiet;
-    core_.adopt(whole_, std::make_unique<DurableMutation>(whole_, key_, wanted, beyond.timeout, polling_time));
+    core_.adopt(whole_, std::make_unique<DurableMutation>(whole_, key_, *wanted, beyond.timeout));
     slot_ = &core_.add_part(whole_, kind, opcode);
     slot_->quiet = quiet;
     slot_->xattr_specs = whole_.xattr_specs;
@@ -186,19 +214,6 @@ bool MutationRequest::check_level(DurabilityLevel level) {
     const auto sent = std::clamp<std::int64_t>(milliseconds - milliseconds / 10, 1, 65'534);
     infos_[used_++] = protocol::RequestFrameInfo::durability(static_cast<protocol::DurabilityLevel>(level),
                                                              static_cast<std::uint16_t>(sent));
-    return true;
-}
-
-bool MutationRequest::check_copies(CopyCount persist_to, CopyCount replicate_to) {
-    if (!check_couchbase(core_, whole_, key_, "replicas")) return false;
-    const std::string_view fault = Endure::fault_of(persist_to.count(), replicate_to.count());
-    if (!fault.empty()) return reject(errc::invalid_argument, std::string(fault));
-    Router& router = core_.router();
-    if (router.has_ring()) return reject(errc::unsupported_operation, "memcached buckets have no replicas");
-    if (const protocol::ClusterMap* const map = router.map()) {  // without one it turns out afterwards
-        std::string why = Endure::fault_of(persist_to.count(), replicate_to.count(), *map, router.route(key_).vbucket);
-        if (!why.empty()) return reject(errc::durability_impossible, std::move(why));
-    }
     return true;
 }
 

@@ -3,9 +3,11 @@
 // Mutations that ask for more than a plain one: an expiry that is kept, a durable write, or to be seen on other copies
 // afterwards. Off the way of those that do not.
 
+#include "durability/endure.hpp"
 #include "protocol/frame_info.hpp"
 
 #include <chaise/detail/slot.hpp>
+#include <chaise/error.hpp>
 #include <chaise/options.hpp>
 
 #include <array>
@@ -13,9 +15,13 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace chaise::detail {
+
+/// Without a timeout of the caller's.
+inline constexpr Duration default_durability_timeout = std::chrono::seconds(5);
 
 /// 0 if the options ask for nothing of that kind; neighbours in memory, so that they are read at once.
 template <class Options>
@@ -26,6 +32,12 @@ template <class Options>
     if constexpr (requires { options.preserve_expiry; }) bits |= std::uint32_t{options.preserve_expiry};
     return bits;
 }
+
+/// What is awaited when a mutation has happened.
+struct Awaited {
+    Endure::Options wanted{};  ///< but for the deadline
+    Duration polling_time = default_durability_timeout;
+};
 
 /// What a mutation that is more than a plain one asks for.
 struct Beyond {
@@ -47,6 +59,21 @@ struct Beyond {
     }
 };
 
+inline constexpr const char* two_ways =
+    "durability, and persist_to or replicate_to: of the two ways one operation takes one";
+
+/// By the call, or by bucket.durability().
+[[nodiscard]] std::optional<Awaited> awaited(const Core& core, const Beyond& beyond);
+/// When awaiting it ends, of a mutation that has an outcome now. `timeout`: the caller's.
+[[nodiscard]] TimePoint end_of_polling(Core& core, const Slot& whole, const Awaited& awaited,
+                                       const std::optional<Duration>& timeout);
+/// What could not be known before there was a map: why so many copies cannot be had.
+[[nodiscard]] std::string fault_of(Core& core, const Endure::Options& wanted, errc& code);
+/// False, and the operation rejected, if it is known now that so many copies cannot be had.
+[[nodiscard]] bool check_copies(Core& core, Slot& slot, std::string_view key, const Endure::Options& wanted);
+/// The error, of a mutation that has happened.
+[[nodiscard]] Error of_mutation(const Error& error, Cas cas, const std::optional<MutationToken>& token);
+
 /// Where the request of such a mutation goes, and what is said in it: the operation's own slot, or that of the first
 /// part of an operation that polls copies afterwards. Lives until the request is in its line.
 class MutationRequest {
@@ -67,7 +94,6 @@ public:
 private:
     bool check(const Beyond& beyond);
     bool check_level(DurabilityLevel level);
-    bool check_copies(CopyCount persist_to, CopyCount replicate_to);
     bool reject(errc code, std::string message);
 
     Core& core_;

@@ -1,6 +1,7 @@
 // endure: waiting until enough copies of one or many documents have a version.
 
 #include "bucket/core.hpp"
+#include "bucket/durable_mutation.hpp"
 #include "bucket/endure_parts.hpp"
 #include "bucket/entries.hpp"
 #include "bucket/start.hpp"

@@ -19,14 +19,33 @@ bool passing(const Error& error) noexcept {
 
 }  // namespace
 
-void EndureParts::begin_polling(Core& core, Slot& whole, Endure run) {
+void EndureParts::begin(Core& core, Slot& whole, Endure run) {
     core_ = &core;
     whole_ = &whole;
+    reuse_places();
     run_.emplace(std::move(run));
     std::optional<std::uint32_t> collection;
     if (core.router().prefixed()) collection = whole.collection->id();
     run_->begin(*core.router().map(), collection);
+}
+
+void EndureParts::begin_polling(Core& core, Slot& whole, Endure run) {
+    begin(core, whole, std::move(run));
     if (!run_->done()) sweep();
+}
+
+void EndureParts::join_polling(Core& core, Slot& whole, const Endure::Options& options, Endure::Key key) {
+    if (!run_) begin(core, whole, Endure(options));
+    run_->join(std::move(key), *core.router().map(), options.deadline);
+    if (gathering_) return;
+    Slot& part = core_->add_part(*whole_, OperationKind::pause, protocol::Opcode::noop);
+    gathering_ = Core::place_of(part);
+    core_->pause(part, Duration{0});
+}
+
+void EndureParts::others_may_join(bool yes) noexcept {
+    others_ = yes;
+    if (!yes && run_ && run_->done()) enough();
 }
 
 void EndureParts::sweep() {
@@ -34,7 +53,19 @@ void EndureParts::sweep() {
     const TimePoint now = core_->now();
     const TimePoint due = run_->next(now);
     Slot& part = core_->add_part(*whole_, OperationKind::pause, protocol::Opcode::noop);
+    next_ = Core::place_of(part);
     core_->pause(part, due - now);
+}
+
+void EndureParts::resume(std::size_t n, bool late) {
+    if (gathering_ == n) {
+        gathering_.reset();
+    } else {
+        next_.reset();
+    }
+    if (late || run_->done()) return;
+    if (next_) return ask();  // the others' next sweep is theirs, too
+    sweep();
 }
 
 void EndureParts::ask() {
@@ -76,14 +107,14 @@ bool EndureParts::polled(std::size_t n, OperationKind kind, void* result, const 
     const bool late = core_->now() >= run_->deadline();
     if (error && *error == errc::shutdown) {
         run_->end(errc::shutdown, error->context().message);
-    } else if (kind != OperationKind::pause) {
+    } else if (kind == OperationKind::pause) {
+        resume(n, late);
+    } else {
         const Endure::Packet packet = std::move(asked_[n]);  // asking others may move it
         take(packet, kind, result, error);
-    } else if (!late) {
-        sweep();
     }
     if (late) run_->expire();
-    if (run_->done()) enough();
+    if (run_->done() && !others_) enough();
     return true;
 }
 

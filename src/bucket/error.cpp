@@ -122,7 +122,8 @@ std::string Error::message() const {
     if (!out.empty()) out += ": ";
     out += error_category().message(static_cast<int>(code_));
     if (!c.message.empty()) out += fmt::format(": {}", c.message);
-    if (!c.server_text.empty()) out += fmt::format(" (server: {})", printable(c.server_text));
+    // Of HTTP it is the whole body; what it says is in the message.
+    if (!c.server_text.empty() && !c.http_status) out += fmt::format(" (server: {})", printable(c.server_text));
     std::string where;
     const auto add = [&](const std::string& part) { where += (where.empty() ? "" : ", ") + part; };
     if (c.status) add(fmt::format("status 0x{:02x}", *c.status));

@@ -1,9 +1,8 @@
 // Multi operations: a part for each entry.
 
 #include "bucket/core.hpp"
-#include "bucket/entries.hpp"
+#include "bucket/multi_parts.hpp"
 #include "bucket/part_slots.hpp"
-#include "bucket/parts.hpp"
 #include "bucket/replica_read.hpp"
 #include "bucket/server_reads.hpp"
 #include "bucket/start.hpp"
@@ -16,41 +15,9 @@
 
 namespace chaise::detail {
 
-/// The entries of a multi operation.
-class MultiParts : public Parts {
-public:
-    virtual void add(std::string_view key) = 0;
-};
-
 namespace {
 
 MultiParts& parts_of(Slot& whole) noexcept { return static_cast<MultiParts&>(*static_cast<Parts*>(whole.accumulator)); }
-
-template <class T>
-class PartsOf final : public MultiParts {
-public:
-    explicit PartsOf(std::size_t expected) : data_(std::make_shared<MultiData<T>>()) {
-        data_->entries.reserve(expected);
-    }
-    void add(std::string_view key) override {
-        data_->entries.emplace_back(data_->keep(key), Unexpected<Error>(Error()));
-    }
-    void done(std::size_t n, OperationKind, void* result, Error* error) override {
-        Expected<T, Error>& entry = data_->entries[n].result;
-        if (error) {
-            ++data_->failed;
-            entry = Unexpected<Error>(std::move(*error));
-        } else {
-            entry = std::move(*static_cast<T*>(result));
-            if (entry->success()) ++data_->succeeded;
-        }
-    }
-    void finish(Core& core, Slot& whole) override { deliver_entries(core, whole, data_); }
-    Error attach_to(Error error) override { return with_entries(error, data_); }
-
-private:
-    std::shared_ptr<MultiData<T>> data_;
-};
 
 OperationKind kind_of_whole(OperationKind entry) noexcept {
     switch (entry) {
@@ -70,18 +37,34 @@ OperationKind kind_of_whole(OperationKind entry) noexcept {
     }
 }
 
-std::unique_ptr<Parts> make_parts(OperationKind whole, std::size_t expected) {
-    switch (whole) {
+std::unique_ptr<MultiParts> make_parts(Slot& whole, const std::optional<Duration>& timeout, std::size_t expected) {
+    switch (whole.kind) {
         case OperationKind::multi_value:
-            return std::make_unique<PartsOf<ValueResult>>(expected);
+            return std::make_unique<PartsOf<ValueResult>>(whole, timeout, expected);
         case OperationKind::multi_exists:
-            return std::make_unique<PartsOf<ExistsResult>>(expected);
+            return std::make_unique<PartsOf<ExistsResult>>(whole, timeout, expected);
         case OperationKind::multi_replica:
-            return std::make_unique<PartsOf<ReplicaResult>>(expected);
+            return std::make_unique<PartsOf<ReplicaResult>>(whole, timeout, expected);
         case OperationKind::multi_stats:
-            return std::make_unique<PartsOf<StatsResult>>(expected);
+            return std::make_unique<PartsOf<StatsResult>>(whole, timeout, expected);
         default:
-            return std::make_unique<PartsOf<OperationResult>>(expected);
+            return std::make_unique<PartsOf<OperationResult>>(whole, timeout, expected);
+    }
+}
+
+/// Mutations whose single form awaits copies.
+bool may_endure(OperationKind kind) noexcept {
+    switch (kind) {
+        case OperationKind::upsert:
+        case OperationKind::insert:
+        case OperationKind::replace:
+        case OperationKind::append:
+        case OperationKind::prepend:
+        case OperationKind::remove:
+        case OperationKind::counter:
+            return true;
+        default:
+            return false;
     }
 }
 
@@ -100,12 +83,16 @@ Slot& start_entry(Core& core, PartSlots slots, const MultiCommon& common, const 
                                 .expiry = in.expiry,
                                 .flags = in.flags,
                                 .preserve_expiry = in.preserve_expiry,
+                                .durability = common.durability,
                                 .timeout = common.timeout});
         case OperationKind::append:
         case OperationKind::prepend:
-            return start_concat(core, slots, kind, in.key, in.value, {.cas = in.cas, .timeout = common.timeout});
+            return start_concat(core, slots, kind, in.key, in.value,
+                                {.cas = in.cas, .durability = common.durability, .timeout = common.timeout});
         case OperationKind::remove:
-            return start_remove(core, slots, in.key, {.cas = in.cas, .timeout = common.timeout, .quiet = common.quiet});
+            return start_remove(
+                core, slots, in.key,
+                {.cas = in.cas, .durability = common.durability, .timeout = common.timeout, .quiet = common.quiet});
         case OperationKind::touch:
             return start_touch(core, slots, in.key, in.expiry, {.timeout = common.timeout});
         case OperationKind::lock:
@@ -128,6 +115,7 @@ Slot& start_entry(Core& core, PartSlots slots, const MultiCommon& common, const 
                                   .initial = in.initial,
                                   .expiry = in.expiry,
                                   .preserve_expiry = in.preserve_expiry,
+                                  .durability = common.durability,
                                   .timeout = common.timeout});
         default:
             return start_get(core, slots, in.key, {.timeout = common.timeout, .quiet = common.quiet});
@@ -139,16 +127,27 @@ bool may_be_quiet(OperationKind kind) noexcept {
     return kind == OperationKind::get || kind == OperationKind::get_and_touch || kind == OperationKind::exists;
 }
 
+bool asks_two_ways(const MultiCommon& common) noexcept {
+    return common.durability != DurabilityLevel::none &&
+           (common.persist_to != CopyCount() || common.replicate_to != CopyCount());
+}
+
 constexpr std::size_t most_expected = 1u << SlotPool::index_bits;
 
 }  // namespace
 
 MultiCall::MultiCall(Core& core, Collection& collection, const MultiCommon& common, std::size_t expected)
-    : core_(core), common_(common) {
-    const OperationKind kind = kind_of_whole(common.kind);
-    auto parts = make_parts(kind, std::min(expected, most_expected));
-    whole_ = &core.acquire(&collection, kind, {});
+    : core_(core), common_(common), two_ways_(asks_two_ways(common)) {
+    if (two_ways_) common_.durability = DurabilityLevel::none;  // not what is wrong with it
+    whole_ = &core.acquire(&collection, kind_of_whole(common.kind), {});
     whole_->opcode = static_cast<std::uint8_t>(common.kind);  // whose name it has in errors
+    auto parts = make_parts(*whole_, common.timeout, std::min(expected, most_expected));
+    if (may_endure(common.kind) && common.durability == DurabilityLevel::none) {
+        const Beyond beyond{.persist_to = common.persist_to,
+                            .replicate_to = common.replicate_to,
+                            .removes = common.kind == OperationKind::remove};
+        if (const auto wanted = awaited(core, beyond)) parts->endure(*wanted);
+    }
     core.adopt(*whole_, std::move(parts));
 }
 
@@ -162,11 +161,16 @@ bool MultiCall::add(const MultiInput& entry) {
         return false;
     }
     PartSlots slots{core_, *whole_};
+    const Core::WithoutDefault awaited_together(core_);
     Slot& part = start_entry(core_, slots, common_, entry);
-    if (entry.needs_cas && entry.cas == 0 && (part.owners & owned_by_queue) == 0) {
+    const auto refused = [&part] { return (part.owners & owned_by_queue) != 0; };
+    if (!refused() && entry.needs_cas && entry.cas == 0) {
         core_.reject(part, errc::invalid_argument, entry.key, "the result given for it has no CAS");
     }
-    if ((part.owners & owned_by_queue) != 0) {  // its own form would end with this error
+    const auto& awaited = parts_of(*whole_).awaited();
+    if (!refused() && awaited) static_cast<void>(check_copies(core_, part, entry.key, awaited->wanted));
+    if (!refused() && two_ways_) core_.reject(part, errc::invalid_argument, entry.key, two_ways);
+    if (refused()) {  // its own form would end with this error
         core_.fail_later(*whole_, multi_error(*part.error));
         return false;
     }

@@ -64,6 +64,10 @@ void with_result_type(OperationKind kind, F&& f) {
             return f(std::type_identity<ReplicaResult>{});
         case OperationKind::get_all_replicas:
             return f(std::type_identity<AllReplicasResult>{});
+        case OperationKind::lookup_in_replica:
+            return f(std::type_identity<LookupReplicaResult>{});
+        case OperationKind::lookup_in_all_replicas:
+            return f(std::type_identity<LookupAllReplicasResult>{});
         case OperationKind::observe:
             return f(std::type_identity<ObserveResult>{});
         case OperationKind::get_meta:
@@ -252,7 +256,7 @@ void Core::recycle(Slot& slot) noexcept {
 }
 
 void Core::maybe_delete() noexcept {
-    if (shares_ == 0 && !dispatching_ && pool_.in_use() == 0) delete this;
+    if (shares_ == 0 && !dispatching_ && inside_http_ == 0 && pool_.in_use() == 0) delete this;
 }
 
 // ---- the awaitable layer's names for it ---------------------------------------------------------------------------

@@ -24,6 +24,14 @@ Parts& parts_of(Slot& whole) noexcept { return *static_cast<Parts*>(whole.accumu
 
 }  // namespace
 
+bool Core::begun(const Slot& slot) {
+    if ((slot.owners & owned_by_parts) == 0) {
+        return (slot.owners & owned_by_wire) != 0 && slot.line->pipeline().begun(slot);
+    }
+    const auto& parts = static_cast<const Parts*>(slot.accumulator)->slots_;
+    return std::any_of(parts.begin(), parts.end(), [](const Slot* part) { return part && begun(*part); });
+}
+
 void Core::adopt(Slot& whole, std::unique_ptr<Parts> parts) noexcept {
     whole.accumulator = parts.release();
     whole.owners |= owned_by_parts;
@@ -111,12 +119,13 @@ void Core::cancel_whole(Slot& whole) {
     Parts& parts = parts_of(whole);
     bool any_sent = false;
     for (std::size_t n = 0; n < parts.slots_.size(); ++n) {
-        const Slot* const part = parts.slots_[n];
+        Slot* const part = parts.slots_[n];
         if (!part) continue;
-        const bool sent = (part->owners & owned_by_wire) != 0 && part->line->pipeline().begun(*part);
+        const bool sent = begun(*part);
         any_sent = any_sent || sent;
         // An error that waits for the next turn is the part's outcome already.
         Error error = part->error ? *part->error : make_error(*part, errc::cancelled, "cancelled by the caller", sent);
+        if ((part->owners & owned_by_parts) != 0) error = parts_of(*part).attach_to(std::move(error));
         parts.done(n, part->kind, nullptr, &error);
     }
     fail_later(whole, parts.attach_to(make_error(whole, errc::cancelled, "cancelled by the caller", any_sent)));
@@ -143,7 +152,9 @@ void Core::start_all_parts() {
     // Several memcached hosts are asked though connect() still waits for one of them.
     const auto due = std::stable_partition(connecting_.begin(), connecting_.end(),
                                            [](const Slot* slot) { return slot->kind == OperationKind::connect; });
-    starting_wholes_.assign(std::make_reverse_iterator(connecting_.end()), std::make_reverse_iterator(due));
+    // The last one begins next. A consumer that runs the loop may have left some, which go first.
+    starting_wholes_.insert(starting_wholes_.begin(), std::make_reverse_iterator(connecting_.end()),
+                            std::make_reverse_iterator(due));
     connecting_.erase(due, connecting_.end());
     while (!starting_wholes_.empty()) {  // a consumer may withdraw any that is still in it
         Slot& slot = *starting_wholes_.back();
@@ -180,6 +191,10 @@ void Core::fail_waiting(const Collection& collection, errc code, const std::stri
 }
 
 void Core::start_parts(Slot& whole) {
+    if (closed_) {  // by the consumer of another that began in this turn
+        const std::unique_ptr<Parts> parts = release_parts(whole);
+        return fail_later(whole, make_error_of_whole(whole, errc::shutdown, "the bucket was closed", parts->about()));
+    }
     if (waits_for_collection(whole) && !router_.has_ring()) {
         connecting_.push_back(&whole);
         Collection& collection = *whole.collection;

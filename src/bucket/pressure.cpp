@@ -88,6 +88,7 @@ bool Core::refused(Slot& slot, std::string_view key) {
 void Core::look_after_recycled() noexcept {
     if (pool_.diverts()) pool_.divert();
     recycles_slowly_ = pool_.crowded() || shares_ == 0;
+    if (places_head_ && !dispatching_) request_turn();
     if (shares_ == 0) maybe_delete();
 }
 
@@ -131,6 +132,7 @@ bool Core::has_room(std::size_t bytes) {
 
 void Core::release_idle_blocks() noexcept {
     for (Session* session : router_.sessions()) session->pipeline().release_idle();
+    for (Line* line : collections_.lines()) line->pipeline().release_idle();
     router_.waiting().pipeline().release_idle();
     resting_.pipeline().release_idle();
 }
@@ -185,7 +187,9 @@ bool Core::drained() {
         return true;
     };
     const auto sessions = router_.sessions();
+    const auto collections = collections_.lines();
     return idle(resting_) && idle(router_.waiting()) &&
+           std::all_of(collections.begin(), collections.end(), [&](Line* line) { return idle(*line); }) &&
            std::all_of(sessions.begin(), sessions.end(), [&](Session* session) { return idle(*session); });
 }
 

@@ -23,7 +23,7 @@ bool check_choice(Core& core, Slot& slot, std::string_view key, const CopyChoice
     return true;
 }
 
-std::vector<std::uint8_t> ReplicaRead::choose(Core& core, const Slot& whole, std::uint16_t vbucket) {
+std::vector<std::uint8_t> CopyRead::choose(Core& core, const Slot& whole, std::uint16_t vbucket) {
     const Router& router = core.router();
     const protocol::ClusterMap& map = *router.map();
     const auto refuse = [&](errc code, std::string message) {
@@ -54,30 +54,38 @@ std::vector<std::uint8_t> ReplicaRead::choose(Core& core, const Slot& whole, std
     return refuse(errc::document_unretrievable, fmt::format("no node of server group \"{}\" has a copy of it", group));
 }
 
-void ReplicaRead::start(Core& core, Slot& whole, Duration left) {
+void CopyRead::start(Core& core, Slot& whole, Duration left) {
+    const std::string_view needed = capability();
+    if (!needed.empty() && !core.router().map()->has_capability(needed)) {
+        refused_ = core.make_error_of_whole(whole, errc::feature_not_available,
+                                            fmt::format("the bucket does not have \"{}\"", needed), key_);
+        return;
+    }
     const std::uint16_t vbucket = core.router().route(key_).vbucket;
     asked_ = choose(core, whole, vbucket);
-    for (const std::uint8_t copy : asked_) {
-        const auto opcode = copy == 0 ? protocol::Opcode::get : protocol::Opcode::get_replica;
-        Slot& part = core.add_part(whole, OperationKind::replica_read, opcode);
-        part.idempotent = true;
-        part.copy = copy;
-        protocol::GetRequest request{.key = key_, .opcode = opcode};
-        request.context.vbucket = vbucket;
-        core.submit_by(core.router().route(vbucket, copy), part, left, key_, request);
-    }
+    for (const std::uint8_t copy : asked_) ask(core, whole, vbucket, copy, left);
 }
 
-void ReplicaRead::done(std::size_t n, OperationKind, void* result, Error* error) {
+void ReplicaRead::ask(Core& core, Slot& whole, std::uint16_t vbucket, std::uint8_t copy, Duration left) {
+    const auto opcode = copy == 0 ? protocol::Opcode::get : protocol::Opcode::get_replica;
+    Slot& part = core.add_part(whole, OperationKind::replica_read, opcode);
+    part.idempotent = true;
+    part.copy = copy;
+    protocol::GetRequest request{.key = about(), .opcode = opcode};
+    request.context.vbucket = vbucket;
+    core.submit_by(core.router().route(vbucket, copy), part, left, about(), request);
+}
+
+void CopyRead::done(std::size_t n, OperationKind, void* result, Error* error) {
     if (error) {
         errors_.push_back(std::move(*error));
         return;
     }
-    found_.emplace_back(std::move(*static_cast<ValueResult*>(result)), asked_[n] != 0);
+    found(result, asked_[n] != 0);
     if (!choice_.all) enough();
 }
 
-Error ReplicaRead::why_not(Core& core, const Slot& whole) const {
+Error CopyRead::why_not(Core& core, const Slot& whole) const {
     if (choice_.index) return errors_.front();
     // What a server said of its copy, in whatever words; without that it is not known whether there is a document.
     const auto answered = std::find_if(errors_.begin(), errors_.end(), [](const Error& error) {
@@ -95,24 +103,13 @@ Error ReplicaRead::why_not(Core& core, const Slot& whole) const {
     return core.make_error_of_whole(whole, errc::document_unretrievable, std::move(reasons), key_);
 }
 
-void ReplicaRead::finish(Core& core, Slot& whole) {
+void CopyRead::finish(Core& core, Slot& whole) {
     if (deliver_shutdown(core, whole, key_, errors_)) return;
-    if (!found_.empty()) {
-        if (!choice_.all) return core.deliver(whole, found_.front());
-        AllReplicasResult all(std::move(found_));
-        return core.deliver(whole, all);
-    }
+    if (found_any()) return deliver_found(core, whole, choice_.all);
     if (refused_) return core.deliver_error(whole, *refused_);
     const bool nowhere = std::all_of(errors_.begin(), errors_.end(),
                                      [](const Error& error) { return error == errc::document_not_found; });
-    if (quiet_ && nowhere) {
-        if (choice_.all) {
-            AllReplicasResult none(errc::document_not_found);
-            return core.deliver(whole, none);
-        }
-        ReplicaResult none(errc::document_not_found);
-        return core.deliver(whole, none);
-    }
+    if (quiet_ && nowhere) return deliver_missing(core, whole, choice_.all);
     Error error = why_not(core, whole);
     core.deliver_error(whole, error);
 }

@@ -27,10 +27,12 @@ void StatsResult::add(std::string_view server, std::string_view statistic, std::
     auto found = stats_.find(statistic);
     if (found == stats_.end()) found = stats_.emplace(std::string(statistic), Servers{}).first;
     found->second.insert_or_assign(std::string(server), std::string(value));
+    bytes_ += statistic.size() + server.size() + value.size();
 }
 
 void StatsResult::merge(StatsResult&& other) {
     for (auto& [statistic, servers] : other.stats_) stats_[statistic].merge(servers);
+    bytes_ += other.bytes_;
 }
 
 }  // namespace chaise

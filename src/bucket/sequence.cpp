@@ -30,7 +30,10 @@ void Sequence::finish(Core& core, Slot& whole) {
     }
 }
 
-Error Sequence::attach_to(Error error) { return of_whole(error); }
+Error Sequence::attach_to(Error error) {
+    // The step's own says more: that it has happened, and what is awaited now.
+    return error_ && error_->code() == error.code() ? *error_ : of_whole(error);
+}
 
 void Sequence::end_with(errc code, std::string message) {
     error_ = of_whole(core_.make_error(whole_, code, std::move(message), false));

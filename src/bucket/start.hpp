@@ -69,12 +69,17 @@ inline bool check_locks(Core& core, Slot& slot, std::string_view key) {
     return false;
 }
 
+[[gnu::cold, gnu::noinline]] inline void reject_on_memcached(Core& core, Slot& slot, std::string_view key,
+                                                             const char* what) {
+    core.reject(slot, errc::unsupported_operation, key.substr(0, protocol::max_key_size),
+                std::string("plain memcached has no ") + what);
+}
+
 /// False, and the operation rejected, on plain memcached.
 inline bool check_couchbase(Core& core, Slot& slot, std::string_view key, const char* what) {
     if (core.settings().connection.scheme != Scheme::memcached) [[likely]]
         return true;
-    core.reject(slot, errc::unsupported_operation, key.substr(0, protocol::max_key_size),
-                std::string("plain memcached has no ") + what);
+    reject_on_memcached(core, slot, key, what);
     return false;
 }
 

@@ -179,18 +179,25 @@ std::string shown_path(std::string_view path) {
     return out + (path.size() > most ? "...\"" : "\"");
 }
 
+std::string fault_of(const LookupSpecs& specs) {
+    return fault_of_specs(specs, [](const LookupSpec& spec) { return fault_of(spec); });
+}
+
+WireLookup::WireLookup(const LookupSpecs& of) noexcept {
+    xattr_specs = in_wire_order(
+        of, [this](const LookupSpec& spec) { specs[size++] = {opcode_of(spec), flags_of(spec), spec.path}; });
+}
+
 void start_lookup_in(Core& core, Slot& slot, std::string_view key, const LookupSpecs& specs,
                      const LookupInOptions& options) {
     slot.quiet = options.quiet.value_or(core.settings().quiet);
     slot.idempotent = true;
     if (!check_subdocument(core, slot, key) || !check_key(core, slot, key)) return;
-    std::string fault = fault_of_specs(specs, [](const LookupSpec& spec) { return fault_of(spec); });
+    std::string fault = fault_of(specs);
     if (!fault.empty()) return core.reject(slot, errc::invalid_argument, key, std::move(fault));
-    std::array<protocol::LookupSpec, LookupSpecs::most> wire;
-    std::size_t n = 0;
-    slot.xattr_specs =
-        in_wire_order(specs, [&](const LookupSpec& spec) { wire[n++] = {opcode_of(spec), flags_of(spec), spec.path}; });
-    protocol::MultiLookupRequest request{.key = key, .specs = {wire.data(), n}};
+    const WireLookup wire(specs);
+    slot.xattr_specs = wire.xattr_specs;
+    protocol::MultiLookupRequest request{.key = key, .specs = wire.view()};
     if (options.access_deleted) request.doc_flags = protocol::doc_flag::access_deleted;
     core.submit(slot, options.timeout, key, request);
 }

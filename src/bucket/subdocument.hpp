@@ -10,8 +10,11 @@
 #include <chaise/subdocument.hpp>
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace chaise::detail {
@@ -29,6 +32,18 @@ inline std::span<const protocol::RequestFrameInfo> frame_infos(bool preserve_exp
     return preserve_expiry ? std::span<const protocol::RequestFrameInfo>(preserve_ttl)
                            : std::span<const protocol::RequestFrameInfo>();
 }
+
+/// What is wrong with the specs, in words; empty if nothing.
+[[nodiscard]] std::string fault_of(const LookupSpecs& specs);
+/// As they are sent: those on extended attributes first. Their paths are the caller's.
+struct WireLookup {
+    explicit WireLookup(const LookupSpecs& of) noexcept;
+    [[nodiscard]] std::span<const protocol::LookupSpec> view() const noexcept { return {specs.data(), size}; }
+
+    std::array<protocol::LookupSpec, LookupSpecs::most> specs{};
+    std::size_t size = 0;
+    std::uint16_t xattr_specs = 0;  ///< Slot::xattr_specs
+};
 
 // In a slot of the kind lookup_in, or mutate_in.
 void start_lookup_in(Core& core, Slot& slot, std::string_view key, const LookupSpecs& specs,

@@ -95,20 +95,31 @@ std::string Endure::fault_of(int persist_to, int replicate_to, const ClusterMap&
 
 void Endure::begin(const ClusterMap& map, std::optional<std::uint32_t> collection) {
     follow(map);
+    collection_ = collection;
     pending_ = keys_.size();
-    for (Key& key : keys_) {
-        key.collection = collection;
-        const unsigned replicas = replicas_now(map, key.vbucket);
-        const auto settled = [](int wanted, unsigned most) {
-            return static_cast<std::uint8_t>(wanted < 0 ? most : static_cast<unsigned>(wanted));
-        };
-        key.persist_to = settled(options_.persist_to, replicas + 1);
-        key.replicate_to = settled(options_.replicate_to, replicas);
-        key.copies = places(map);
-        for (unsigned copy = 0; copy < key.copies; ++copy) key.copy[copy].server = map.server(key.vbucket, copy);
-        if (key.persist_to > replicas + 1 || key.replicate_to > replicas) {
-            finish(key, errc::durability_impossible, too_many(key, replicas));
-        }
+    for (Key& key : keys_) settle(key, map);
+}
+
+void Endure::join(Key key, const ClusterMap& map, TimePoint deadline) {
+    follow(map);
+    options_.deadline = deadline;
+    interval_ = options_.interval.value_or(first_interval);
+    ++pending_;
+    settle(keys_.emplace_back(std::move(key)), map);
+}
+
+void Endure::settle(Key& key, const ClusterMap& map) {
+    key.collection = collection_;
+    const unsigned replicas = replicas_now(map, key.vbucket);
+    const auto settled = [](int wanted, unsigned most) {
+        return static_cast<std::uint8_t>(wanted < 0 ? most : static_cast<unsigned>(wanted));
+    };
+    key.persist_to = settled(options_.persist_to, replicas + 1);
+    key.replicate_to = settled(options_.replicate_to, replicas);
+    key.copies = places(map);
+    for (unsigned copy = 0; copy < key.copies; ++copy) key.copy[copy].server = map.server(key.vbucket, copy);
+    if (key.persist_to > replicas + 1 || key.replicate_to > replicas) {
+        finish(key, errc::durability_impossible, too_many(key, replicas));
     }
 }
 

@@ -97,6 +97,8 @@ public:
     /// All keys are added: settles for each how many copies are meant, and fails those that have not got as many.
     /// `collection`: whose they are, where keys say so on the wire.
     void begin(const protocol::ClusterMap& map, std::optional<std::uint32_t> collection = {});
+    /// One more, when it has begun; the deadline is this one now, and the interval the first again.
+    void join(Key key, const protocol::ClusterMap& map, TimePoint deadline);
 
     /// What to ask now, of whom: all that is wanted and not being asked. What it names must be asked, or failed().
     [[nodiscard]] std::vector<Packet> ask(const protocol::ClusterMap& map, TimePoint now);
@@ -129,6 +131,7 @@ private:
     /// The copy, if the question under way is this one's, which ends.
     [[nodiscard]] Copy* take(const Target& target) noexcept;
     [[nodiscard]] static bool wanted(const Key& key, std::size_t copy) noexcept;
+    void settle(Key& key, const protocol::ClusterMap& map);
     [[nodiscard]] View view_by_cas(const Key& key, const Copy& copy) const noexcept;
     void judge_active(Key& key);
     void judge(Key& key);
@@ -139,6 +142,7 @@ private:
     std::vector<Key> keys_;
     std::vector<protocol::Endpoint> servers_;  ///< of the map followed last
     std::optional<std::int64_t> epoch_, rev_;
+    std::optional<std::uint32_t> collection_;
     std::string bucket_uuid_;
     std::size_t pending_ = 0;
     std::uint32_t questions_ = 0;

@@ -32,8 +32,8 @@ std::string_view first_error(std::string_view meta) {
     return errors.next(first) ? first : std::string_view{};
 }
 
+/// The message is left for who finds a better one than the status.
 void by_status(RowVerdict& verdict, const RowRequest& request, int status) {
-    verdict.message = fmt::format("HTTP status {}", status);
     if (status == 401 || status == 403) {
         verdict.code = errc::authentication_failure;
     } else if (status == 503) {
@@ -177,9 +177,30 @@ void judge_search(RowVerdict& verdict, const RowRequest& request, int status, st
     }
 }
 
+/// Others are found before anything of a statement is carried out.
+bool is_of_execution(errc code) noexcept {
+    return code == errc::timeout_after_send || code == errc::dml_failure || code == errc::cas_mismatch ||
+           code == errc::internal_server_failure || code == errc::query_failure || code == errc::analytics_failure;
+}
+
 }  // namespace
 
-RowVerdict judge(const RowRequest& request, int status, std::string_view meta) {
+std::string one_line(std::string_view text, std::size_t longest) {
+    const bool cut = text.size() > longest;
+    if (cut) {
+        while (longest != 0 && (static_cast<unsigned char>(text[longest]) & 0xC0) == 0x80)
+            --longest;  // not in a letter
+        text = text.substr(0, longest);
+    }
+    std::string out(text);
+    for (char& c : out) {
+        if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = ' ';
+    }
+    out.erase(out.find_last_not_of(' ') + 1);
+    return cut ? out + "..." : out;
+}
+
+RowVerdict judge(const RowRequest& request, int status, std::string_view meta, std::string_view body) {
     RowVerdict verdict;
     switch (request.service) {
         case RowService::design:
@@ -197,6 +218,13 @@ RowVerdict judge(const RowRequest& request, int status, std::string_view meta) {
             judge_search(verdict, request, status, meta);
             break;
     }
+    if (verdict.code != errc::success && verdict.message.empty()) {
+        const std::string said = one_line(body, 200);
+        verdict.message = fmt::format("HTTP status {}{}{}", status, said.empty() ? "" : ": ", said);
+    } else {
+        verdict.message = one_line(verdict.message);
+    }
+    verdict.begun = is_of_execution(verdict.code);
     return verdict;
 }
 

@@ -78,6 +78,16 @@ void RowQueue::recycle(std::shared_ptr<Block> block) {
     spare_.push_back(std::move(block));
 }
 
+std::size_t RowQueue::memory() const noexcept {
+    std::size_t sum = 0;
+    const auto add = [&](const std::shared_ptr<Block>& block) {
+        sum += sizeof(Block) + block->text.capacity() + block->ends.capacity() * sizeof(block->ends[0]);
+    };
+    for (const auto& block : blocks_) add(block);
+    for (const auto& block : spare_) add(block);
+    return sum;
+}
+
 void RowQueue::clear() noexcept {
     blocks_.clear();
     rows_ = 0;

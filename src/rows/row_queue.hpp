@@ -28,6 +28,8 @@ public:
     [[nodiscard]] bool empty() const noexcept { return rows_ == 0; }
     [[nodiscard]] std::size_t rows() const noexcept { return rows_; }
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+    /// Of rows, and of blocks that are kept to be used again; without those that taken rows own.
+    [[nodiscard]] std::size_t memory() const noexcept;
     void clear() noexcept;
 
 private:

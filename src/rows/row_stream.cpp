@@ -163,10 +163,11 @@ void RowStream::on_body(std::string_view bytes) {
     std::string_view row;
     protocol::RowSplitter::Step step{};
     while ((step = splitter_->next(bytes, row)) == protocol::RowSplitter::Step::row) queue_.add(row);
-    if (!queue_.end_piece()) return fail(errc::protocol_error, "a row is not valid JSON");
+    if (!queue_.end_piece()) return fail(errc::protocol_error, "a row is not valid JSON", !request_.read_only);
     if (step == protocol::RowSplitter::Step::failed && status_ == 200) {
         return fail(errc::protocol_error,
-                    fmt::format("{}, behind {} bytes", name(splitter_->error()), splitter_->offset()));
+                    fmt::format("{}, behind {} bytes", name(splitter_->error()), splitter_->offset()),
+                    !request_.read_only);
     }
     watch_level();
     if (!queue_.empty()) news();
@@ -205,7 +206,7 @@ void RowStream::judge_answer() {
                     !request_.read_only);
     }
     meta_ = RowsMeta(whole ? splitter_->meta() : std::string());
-    conclude(judge(request_, status_, meta_.json()));
+    conclude(judge(request_, status_, meta_.json(), other_body_));
 }
 
 void RowStream::conclude(RowVerdict verdict) {
@@ -218,7 +219,8 @@ void RowStream::conclude(RowVerdict verdict) {
     }
     if (verdict.elsewhere && ask_another()) return;
     if (verdict.code != errc::success) {
-        return fail(verdict.code, std::move(verdict.message), false, verdict.server_code);
+        return fail(verdict.code, std::move(verdict.message), verdict.begun && !request_.read_only,
+                    verdict.server_code);
     }
     if (!request_.prepared.empty() && !by_plan_) {
         if (auto plan = protocol::json_unquoted(meta_.member("prepared"))) {

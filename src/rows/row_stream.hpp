@@ -43,6 +43,8 @@ public:
     void shut_down() noexcept;
     /// Nothing comes any more.
     void lose_loop() noexcept;
+    /// After lose_loop(). It may be gone afterwards.
+    void tell_loop_gone() { consumer_->on_loop_gone(); }
 
 private:
     /// Outlives the stream in callbacks.

@@ -20,7 +20,7 @@ ViewPages::ViewPages(const detail::BucketHandle& bucket, std::string_view design
     for (std::string_view* text : {&options_.key, &options_.keys, &options_.startkey, &options_.endkey,
                                    &options_.startkey_docid, &options_.endkey_docid, &options_.mapkey_range.start,
                                    &options_.mapkey_range.end, &options_.dockey_range.start, &options_.dockey_range.end,
-                                   &options_.start_range, &options_.end_range, &options_.raw}) {
+                                   &options_.start_range, &options_.end_range, &options_.raw, &options_.extra}) {
         if (!text->empty()) *text = own(*text);
     }
     more_ = left_ != 0;
@@ -44,16 +44,19 @@ Task<std::vector<Row>> ViewPages::next() {
     }
     Rows rows(bucket_.view_query(design_, view_, asked));
     page = co_await rows.all();
-    const bool full = page.size() == *asked.limit;
+    bool more_come = page.size() == *asked.limit;
     const auto is_last = [&](const Row& row) { return row.docid() == last_id_ && row.key() == last_key_; };
     if (!last_id_.empty()) {
         std::size_t known = 0;
         while (known < page.size() && known < last_rows_ && is_last(page[known])) ++known;
         page.erase(page.begin(), page.begin() + static_cast<std::ptrdiff_t>(known));
-        if (page.size() > std::min(size_, left_)) page.resize(std::min(size_, left_));
+        if (page.size() > std::min(size_, left_)) {
+            page.resize(std::min(size_, left_));
+            more_come = true;
+        }
     }
     left_ -= page.size();
-    more_ = left_ != 0 && full;
+    more_ = left_ != 0 && more_come;
     if (page.empty()) co_return page;
     const auto id = page.back().docid();
     if (!id || !options_.key.empty() || !options_.keys.empty()) {

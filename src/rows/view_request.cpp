@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <optional>
@@ -76,20 +77,21 @@ public:
         contradiction(o_.connection_timeout && *o_.connection_timeout < std::chrono::milliseconds(1),
                       "connection_timeout must be 1 ms or more");
         contradiction(o_.timeout <= Duration::zero(), "timeout must be more than 0");
+        extra();
         json("key", o_.key, false);
         json("keys", o_.keys, true);
         json("startkey", start_, false);
         json("endkey", end_, false);
         json("start_range", o_.start_range, true);
         json("end_range", o_.end_range, true);
+        encoded("startkey_docid", start_id_);
+        encoded("endkey_docid", end_id_);
+        if (!is_encoded(o_.raw)) request_.refuse(errc::invalid_argument, "raw must be percent-encoded");
     }
 
     void write() {
         std::string parameters = o_.raw.empty() ? written(true) : std::string(o_.raw);
-        if (!o_.raw.empty() && o_.raw.find_first_of(" #\r\n\t") != std::string_view::npos) {
-            return request_.refuse(errc::invalid_argument, "raw must be percent-encoded");
-        }
-        if (parameters.size() > longest_view_parameters && o_.raw.empty()) {
+        if (parameters.size() > longest_view_parameters && o_.raw.empty() && !o_.passthrough) {
             request_.method = "POST";
             request_.body = o_.keys.empty() ? "{}" : fmt::format("{{\"keys\":{}}}", o_.keys);
             parameters = written(false);
@@ -104,12 +106,14 @@ public:
 private:
     static bool set(const ViewRange& range) { return !range.start.empty() || !range.end.empty(); }
     [[nodiscard]] bool any() const {
-        return !written(true).empty() || !start_.empty() || !end_.empty() || !o_.keys.empty();
+        return !written(true).empty() || !start_.empty() || !end_.empty() || !o_.keys.empty() || o_.passthrough ||
+               o_.unrecognized_ok;
     }
     void contradiction(bool is, const char* why) {
         if (is) request_.refuse(errc::invalid_argument, why);
     }
     void json(std::string_view name, std::string_view text, bool array) {
+        if (o_.passthrough) return encoded(name, text);
         if (text.empty()) return;
         const std::size_t first = text.find_first_not_of(" \t\r\n");
         if (!is_json_(text) || (array && text[first] != '[')) {
@@ -118,11 +122,40 @@ private:
         }
     }
 
+    /// Nothing in it ends the query string, or the line.
+    static bool is_encoded(std::string_view text) {
+        return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f' && c != '#'; });
+    }
+    void encoded(std::string_view name, std::string_view text) {
+        if (!o_.passthrough || (is_encoded(text) && text.find('&') == std::string_view::npos)) return;
+        request_.refuse(errc::invalid_argument, fmt::format("{} must be percent-encoded with passthrough", name));
+    }
+
+    void extra() {
+        if (!is_encoded(o_.extra)) request_.refuse(errc::invalid_argument, "extra must be percent-encoded");
+        for (std::string_view left = o_.extra; !left.empty();) {
+            const std::string_view one = left.substr(0, left.find('&'));
+            left.remove_prefix(std::min(left.size(), one.size() + 1));
+            const std::string_view name = one.substr(0, one.find('='));
+            if (name.empty() || name.size() == one.size()) {
+                return request_.refuse(errc::invalid_argument, fmt::format("extra: \"{}\" is not name=value", one));
+            }
+            if (std::find(members.begin(), members.end(), name) != members.end()) {
+                return request_.refuse(errc::invalid_argument,
+                                       fmt::format("extra: {} is set by its own member of the options", name));
+            }
+            if (!o_.unrecognized_ok) {
+                return request_.refuse(errc::invalid_argument,
+                                       fmt::format("extra: unknown option {} (unrecognized_ok sends it)", name));
+            }
+        }
+    }
+
     [[nodiscard]] std::string written(bool with_keys) const {
         std::string out;
         const auto text = [&](std::string_view name, std::string_view value) {
             if (!out.empty()) out += '&';
-            out.append(name).append("=").append(percent_encoded(value, "/"));
+            out.append(name).append("=").append(o_.passthrough ? std::string(value) : percent_encoded(value, "/"));
         };
         const auto optional_text = [&](std::string_view name, std::string_view value) {
             if (!value.empty()) text(name, value);
@@ -163,8 +196,16 @@ private:
         boolean("debug", o_.debug);
         optional_text("start_range", o_.start_range);
         optional_text("end_range", o_.end_range);
+        if (!o_.extra.empty()) out.append(out.empty() ? "" : "&").append(o_.extra);
         return out;
     }
+
+    /// What the options of the server's are called that have members.
+    static constexpr std::array<std::string_view, 20> members{
+        "stale",    "descending",  "limit",       "skip",           "key",
+        "keys",     "startkey",    "endkey",      "startkey_docid", "endkey_docid",
+        "reduce",   "group",       "group_level", "inclusive_end",  "debug",
+        "on_error", "start_range", "full_set",    "end_range",      "connection_timeout"};
 
     const ViewOptions& o_;
     RowRequest& request_;

@@ -46,6 +46,7 @@ constexpr auto wanted_features = std::to_array<Feature>({Feature::tcp_nodelay,
                                                          Feature::subdoc_create_as_deleted,
                                                          Feature::subdoc_document_macro_support,
                                                          Feature::subdoc_allows_access_multiple_xattr_keys,
+                                                         Feature::subdoc_replica_read,
                                                          Feature::collections,
                                                          Feature::unordered_execution});
 

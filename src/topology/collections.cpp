@@ -88,13 +88,29 @@ bool Collections::awaited(Collection& collection) {
 
 void Collections::heard_of(std::uint64_t manifest_uid) noexcept { newest_ = std::max(newest_, manifest_uid); }
 
-void Collections::map_came(const protocol::ClusterMap& map) {
-    if (map.uuid != bucket_uuid_) {  // made anew: its manifests begin at the beginning
-        bucket_uuid_ = map.uuid;
-        newest_ = 0;
-        default_.manifest_uid_ = 0;
-        for (auto& [key, collection] : named_) collection->manifest_uid_ = 0;
+void Collections::map_comes(const protocol::ClusterMap& map) noexcept {
+    if (map.uuid.empty() || map.uuid == bucket_uuid_) return;
+    bucket_uuid_ = map.uuid;
+    newest_ = 0;
+    default_.manifest_uid_ = 0;
+    for (auto& [key, collection] : named_) collection->manifest_uid_ = 0;
+    forget_ids();
+}
+
+void Collections::forget_ids() noexcept {
+    for (auto& [key, collection] : named_) {
+        collection->detour_ = &collection->line_;
+        collection->step_ = 0;  // nobody has been asked of these
     }
+}
+
+std::vector<Line*> Collections::lines() {
+    std::vector<Line*> all = {&default_.line_};
+    for (auto& [key, collection] : named_) all.push_back(&collection->line_);
+    return all;
+}
+
+void Collections::map_came(const protocol::ClusterMap& map) {
     if (map.manifest_uid) heard_of(*map.manifest_uid);
     if (awaited(default_)) search(default_);
     for (auto& [key, collection] : named_) {
@@ -164,6 +180,13 @@ void Collections::on_timer() {
 void Collections::answered(Collection& collection, const CollectionId* id, const Error* error) {
     collection.search_ = Collection::Search::resting;
     if (core_.closed()) return;
+    if (core_.router().has_ring()) {  // meanwhile
+        if (collection.named()) {
+            return give_up(collection, errc::unsupported_operation, "memcached buckets have no collections");
+        }
+        collection.detour_ = core_.router().detour();
+        return core_.router().reroute_all(collection.line_);
+    }
     if (id) {
         heard_of(id->manifest_uid);
         if (id->manifest_uid < collection.manifest_uid_) return pause(collection);  // a node that has not heard yet
@@ -225,6 +248,10 @@ std::string Collections::why_waiting(Collection& collection) const {
 }
 
 // ---- ids that are not true any more --------------------------------------------------------------------------------
+
+void Collections::doubt(Collection& collection) {
+    if (!collection.detour_) collection.detour_ = &collection.line_;
+}
 
 void Collections::unknown(Slot& slot, const protocol::Frame& frame) {
     Collection& collection = *slot.collection;

@@ -32,12 +32,20 @@ public:
     [[nodiscard]] Collection& default_collection() noexcept { return default_; }
     [[nodiscard]] Collection& find(std::string_view scope, std::string_view name);
 
+    /// Before requests are led by it: ids of a bucket that was made anew begin at the beginning, as its manifests do.
+    void map_comes(const protocol::ClusterMap& map) noexcept;
     /// There is a cluster map, perhaps the first: questions can be asked.
     void map_came(const protocol::ClusterMap& map);
     /// A request was put into the collection's line.
     void joined(Collection& collection);
     /// The answer to a request was UNKNOWN_COLLECTION: it goes once more, when it is known with which id.
     void unknown(Slot& slot, const protocol::Frame& frame);
+    /// A request in whose body the id stands was answered so: the next ones wait until it is known anew.
+    void doubt(Collection& collection);
+    /// All ids are of a bucket that is there no more, or of one that has none now.
+    void forget_ids() noexcept;
+    /// Where requests wait for ids.
+    [[nodiscard]] std::vector<Line*> lines();
     /// The answer to the engine's own question; one of both is set.
     void answered(Collection& collection, const CollectionId* id, const Error* error);
     /// Why a request in its line was not sent.

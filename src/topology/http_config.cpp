@@ -118,6 +118,7 @@ void HttpConfig::on_timer() {
 
 void HttpConfig::on_head(int status, std::string_view) {
     if (status == 200) return;
+    const Core::InsideHttp inside(core_);
     Core::Dispatch dispatch(core_);
     const Settings& settings = core_.settings();
     switch (status) {
@@ -144,6 +145,7 @@ void HttpConfig::on_head(int status, std::string_view) {
 }
 
 void HttpConfig::on_body(std::string_view bytes) {
+    const Core::InsideHttp inside(core_);
     Core::Dispatch dispatch(core_);
     if (!documents_->feed(bytes)) return refused(errc::protocol_error, "its cluster map is too large");
     take_documents();
@@ -154,10 +156,14 @@ void HttpConfig::take_documents() {
         const std::string text(documents_->next());
         if (text.empty()) return;
         Router& router = core_.router();
-        const std::string why_not = router.http_map(text, nodes_[next_]);
+        bool no_news = false;
+        const std::string why_not = router.http_map(text, nodes_[next_], no_news);
         if (!exchange_) return;
-        if (!router.map()) return refused(errc::protocol_error, "its cluster map is of no use: " + why_not);
         if (state_ == State::streaming) continue;
+        // The first shows whether this is the bucket's stream; that it tells nothing new does not matter.
+        if (!why_not.empty() && !no_news) {
+            return refused(errc::protocol_error, "its cluster map is of no use: " + why_not);
+        }
         state_ = State::streaming;
         established_ = true;
         since_ = core_.now();
@@ -166,6 +172,7 @@ void HttpConfig::take_documents() {
 }
 
 void HttpConfig::on_end(const HttpEnd& end) {
+    const Core::InsideHttp inside(core_);
     Core::Dispatch dispatch(core_);
     if (!end.error) return refused(errc::not_connected, "the management service ended its answer");
     const errc code = end.error == std::errc::timed_out        ? errc::timeout_before_send

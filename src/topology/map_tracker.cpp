@@ -10,7 +10,9 @@ namespace chaise::detail {
 
 using protocol::Endpoint;
 
-std::string MapTracker::offer(std::string_view text, const Endpoint& sender, protocol::Service service, bool anew) {
+std::string MapTracker::offer(std::string_view text, const Endpoint& sender, protocol::Service service, bool anew,
+                              bool* no_news) {
+    if (no_news) *no_news = false;
     protocol::ParsedMap parsed = protocol::parse_cluster_map(text, sender.host);
     if (!parsed.map) return std::move(parsed.error);
     const protocol::ClusterMap& map = *parsed.map;
@@ -21,6 +23,7 @@ std::string MapTracker::offer(std::string_view text, const Endpoint& sender, pro
         std::string why_not = protocol::why_not_acceptable(*current_, map);
         if (!why_not.empty() && planted != canary::config_compared_wrong) {
             CHAISE_PROBE(map_refused);
+            if (no_news) *no_news = !protocol::newer(map, *current_);
             return why_not;
         }
     }

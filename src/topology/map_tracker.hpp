@@ -20,9 +20,11 @@ public:
     /// Why the text is not the current map now, in words; empty: it is. `sender`: by which address the sender was
     /// reached. It stands for `$HOST`; the first map accepted also decides by it which network is used, for good.
     /// `service`: whose port that is. `anew`: nobody of the current map can be reached; then a map of a bucket that was
-    /// made anew elsewhere (another uuid) is accepted whatever its revision.
+    /// made anew elsewhere (another uuid) is accepted whatever its revision. `no_news`: set to whether it is a map of
+    /// the bucket that was refused for nothing but its revision, as every sender's may be.
     [[nodiscard]] std::string offer(std::string_view text, const protocol::Endpoint& sender,
-                                    protocol::Service service = protocol::Service::kv, bool anew = false);
+                                    protocol::Service service = protocol::Service::kv, bool anew = false,
+                                    bool* no_news = nullptr);
 
     /// Null before the first.
     [[nodiscard]] const std::shared_ptr<const protocol::ClusterMap>& current() const noexcept { return current_; }

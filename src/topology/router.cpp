@@ -206,8 +206,8 @@ std::string Router::offer(Session& session, std::string_view config) {
     return refused;
 }
 
-std::string Router::http_map(std::string_view config, const protocol::Endpoint& sender) {
-    std::string refused = tracker_.offer(config, sender, protocol::Service::management, returned_);
+std::string Router::http_map(std::string_view config, const protocol::Endpoint& sender, bool& no_news) {
+    std::string refused = tracker_.offer(config, sender, protocol::Service::management, returned_, &no_news);
     if (refused.empty()) apply(nullptr);
     return refused;
 }
@@ -238,6 +238,7 @@ void Router::apply(const Session* source) {
             fresh.push_back(node.get());
         }
     }
+    core_.collections().map_comes(map);
     if (map.locator == protocol::ClusterMap::Locator::ketama) {
         follow_ring(map);
     } else {
@@ -284,6 +285,7 @@ void Router::follow_ring(const protocol::ClusterMap& map) {
     ring_.assign(protocol::RingScheme::couchbase, std::move(members), 0);
     by_vbucket_.clear();
     set_detour(&ring_.entrance());
+    core_.collections().forget_ids();
 }
 
 void Router::retire(std::unique_ptr<Session> session) {
@@ -387,7 +389,7 @@ void Router::host_failed(Session& session, errc code, const std::string& message
 Router::Route Router::route_of(const Slot& slot) noexcept {
     if (!slot.collection) return {any(), 0};
     Line* const detour = slot.collection->detour();
-    if (detour && !is_ring(*detour)) return {*detour, 0};
+    if (detour && !is_ring(*detour)) return {*detour, vbucket_of(slot)};
     const Route active = route(Core::key_of(slot));
     return slot.copy == 0 ? active : route(active.vbucket, slot.copy);
 }
@@ -432,7 +434,12 @@ void Router::learn(Slot& slot, const protocol::Frame& frame) {
     if (frame.value.empty() || !offer(session, frame.value).empty()) refresh();
 }
 
-void Router::park(Slot& slot) { move(slot, {waiting_, 0}); }
+void Router::park(Slot& slot) { move(slot, {waiting_, vbucket_of(slot)}); }
+
+std::uint16_t Router::vbucket_of(const Slot& slot) const noexcept {
+    if (by_vbucket_.empty()) return 0;
+    return protocol::vbucket_of(Core::key_of(slot), static_cast<std::uint32_t>(by_vbucket_.size()));
+}
 
 void Router::reroute_all(Line& line) {
     for (Slot* slot = line.pipeline().first(); slot;) {
@@ -470,7 +477,9 @@ void Router::not_mine(Slot& slot, const protocol::Frame& frame) {
     Core::count_retry(slot);
     core_.free_accumulator(slot);  // frames of an answer that was not the last word
     const Route next = route_of(slot);
-    if (slot.collection && slot.collection->detour()) return move(slot, next);
+    if (slot.collection && slot.collection->detour()) {
+        return move(slot, &next.line == from ? Route{waiting_, next.vbucket} : next);
+    }
     Session* const heir = node(tracker_.current()->forward_server(next.vbucket, slot.copy));
     // The heir has been asked already, after the owner: not to and fro between them without a pause.
     if (&next.line != from && (news || from != heir)) return move(slot, next);

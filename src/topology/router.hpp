@@ -60,6 +60,8 @@ public:
     [[nodiscard]] Route route(std::string_view key) noexcept {
         return ring_.active() ? Route{ring_.line(key), 0} : by_map(key);
     }
+    /// Of the default collection; null: its requests go where the map has their keys.
+    [[nodiscard]] Line* detour() const noexcept { return detour_; }
     /// The ring's entrance, which is never ready, is the detour of those who have a ring: so nobody else pays for it.
     [[nodiscard]] bool is_ring(const Line& line) const noexcept { return ring_.is_entrance(line); }
     [[nodiscard]] Line& by_ring(std::string_view key) const noexcept { return ring_.line(key); }
@@ -135,14 +137,14 @@ public:
 
     // ---- told by HttpConfig ---------------------------------------------------------------------------------------
     [[nodiscard]] bool maps_by_http() const noexcept { return http_ && http_->established(); }
-    /// Those of the map, and those that the connection string names.
+    /// Those of the map, and those that the connection string and its SRV records name.
     [[nodiscard]] std::vector<protocol::Endpoint> management_nodes() const;
-    /// Why it is not the map in force now; empty: it is.
-    std::string http_map(std::string_view config, const protocol::Endpoint& sender);
+    /// Why it is not the map in force now; empty: it is. `no_news`: as MapTracker::offer() sets it.
+    std::string http_map(std::string_view config, const protocol::Endpoint& sender, bool& no_news);
     /// A node gave no map, for this reason.
     void note_failure(errc code, const std::string& message, const std::string& node);
     /// None of them has.
-    void http_failed() { round_failed(); }
+    void http_failed();
 
     // ---- told by the core ----------------------------------------------------------------------------------------
     /// The session's node answered NOT_MY_VBUCKET: the request goes to where the map has it by now.
@@ -173,6 +175,7 @@ public:
 
 private:
     // Seeds, while there is no map, or nobody in it can be reached (seeds.cpp).
+    void add_seeds(const std::vector<protocol::Endpoint>& endpoints);
     void make_seeds(const std::vector<protocol::Endpoint>& endpoints);
     void begin_seeds();
     void on_service(std::vector<ServiceTarget> targets, std::error_code error) override;
@@ -182,6 +185,7 @@ private:
     void sessions_failed();
     [[nodiscard]] bool http_may_help();
     void round_failed();
+    void tell_failure();
     void on_seed_timer();
     void seeds_done();
     void return_to_seeds();
@@ -194,6 +198,7 @@ private:
     /// it.
     std::string offer(Session& session, std::string_view config);
     void apply(const Session* source);
+    [[nodiscard]] std::uint16_t vbucket_of(const Slot& slot) const noexcept;
     void follow_vbuckets(const protocol::ClusterMap& map);
     void follow_ring(const protocol::ClusterMap& map);
     void make_ring();
@@ -229,8 +234,9 @@ private:
     std::unique_ptr<TimerEvent> seed_timer_;
     std::unique_ptr<TimerEvent> retry_timer_;
     std::unique_ptr<TimerEvent> poll_timer_;
-    std::unique_ptr<Pending> looking_up_;  ///< the seeds' SRV records
-    std::unique_ptr<HttpConfig> http_;     ///< once it was needed
+    std::unique_ptr<Pending> looking_up_;            ///< the seeds' SRV records; may outlast a round
+    std::vector<protocol::Endpoint> service_hosts_;  ///< the last that were found
+    std::unique_ptr<HttpConfig> http_;               ///< once it was needed
     AttemptLimits attempts_;
     Backoff seed_backoff_;
     Failure worst_;  ///< of this round of seeds: the one that tells most

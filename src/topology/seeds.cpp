@@ -77,14 +77,21 @@ std::string service_name(const Settings& settings) {
     return "_couchbase._tcp." + host.host;
 }
 
+/// Those that are nobody yet.
+void Router::add_seeds(const std::vector<protocol::Endpoint>& endpoints) {
+    for (const protocol::Endpoint& endpoint : endpoints) {
+        const auto is_it = [&](const auto& session) {
+            return session && session->host() == endpoint.host && session->port() == endpoint.port;
+        };
+        if (std::any_of(nodes_.begin(), nodes_.end(), is_it)) continue;
+        if (std::any_of(seeds_.begin(), seeds_.end(), is_it)) continue;
+        seeds_.push_back(std::make_unique<Session>(core_, endpoint, true));
+    }
+}
+
 void Router::make_seeds(const std::vector<protocol::Endpoint>& endpoints) {
     seeds_.clear();
-    for (const protocol::Endpoint& endpoint : endpoints) {
-        const bool known = std::any_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
-            return node && node->host() == endpoint.host && node->port() == endpoint.port;
-        });
-        if (!known) seeds_.push_back(std::make_unique<Session>(core_, endpoint, true));
-    }
+    add_seeds(endpoints);
     // Many clients with one connection string shall not all ask the same node.
     for (std::size_t i = seeds_.size(); i > 1; --i) std::swap(seeds_[i - 1], seeds_[core_.iops().random() % i]);
 }
@@ -92,6 +99,7 @@ void Router::make_seeds(const std::vector<protocol::Endpoint>& endpoints) {
 void Router::begin_seeds() {
     between_rounds_ = false;
     worst_ = {};
+    if (looking_up_) return start_round();  // the name server was too slow for the last round already
     const std::string service = service_name(core_.settings());
     if (!service.empty()) {
         looking_up_ = core_.iops().transport_factory().resolve_service(service, *this);
@@ -106,23 +114,18 @@ void Router::on_service(std::vector<ServiceTarget> targets, std::error_code erro
     looking_up_.reset();
     std::vector<protocol::Endpoint> endpoints;
     for (const ServiceTarget& target : targets) endpoints.push_back({target.host, target.port});
-    if (!in_round_) {
+    if (!error) service_hosts_ = endpoints;
+    if (in_round_) {
+        // The host itself is being asked already: these, too. Where no key-value connection is left to fail, the
+        // management service is at work, and ends the round.
+        if (!error) add_seeds(endpoints);
+        if (next_seed_ < seeds_.size() && !seed_timer_->active()) start_seed();
+    } else if (between_rounds_ && error) {
+        tell_failure();  // it waited for this
+    } else {
+        if (seed_timer_->active()) core_.iops().cancel(*seed_timer_);
         if (!error) make_seeds(endpoints);
-        return start_round();
-    }
-    // The host itself is being asked already: these, too.
-    if (!error) {
-        for (const protocol::Endpoint& endpoint : endpoints) {
-            const std::string name = protocol::authority(endpoint);
-            const auto known = [&](const auto& session) { return session->name() == name; };
-            if (std::any_of(seeds_.begin(), seeds_.end(), known)) continue;  // of an earlier round
-            seeds_.push_back(std::make_unique<Session>(core_, endpoint, true));
-        }
-    }
-    if (next_seed_ < seeds_.size()) {
-        if (!seed_timer_->active()) start_seed();
-    } else if (seeds_trying_ == 0) {
-        sessions_failed();
+        start_round();
     }
 }
 
@@ -168,7 +171,6 @@ void Router::seed_failed(Session& session, errc code, const std::string& message
 
 /// No key-value connection gives a map.
 void Router::sessions_failed() {
-    if (looking_up_) return;  // there may be more of them
     if (!http_may_help()) return round_failed();
     if (!http_) http_ = std::make_unique<HttpConfig>(core_);
     http_->start(management_nodes());
@@ -192,6 +194,18 @@ void Router::round_failed() {
     core_.iops().schedule(*seed_timer_, std::chrono::ceil<std::chrono::microseconds>(delay));
     if (has_map()) return;  // nodes fail for themselves
     waiting_.set_last_failure(worst_.node + ": " + worst_.message);
+    // The records may still name who gives one.
+    if (!looking_up_ || worst_.code == errc::authentication_failure) tell_failure();
+}
+
+void Router::http_failed() {
+    // Late records have brought more to ask; who of them fails last ends the round.
+    if (seeds_trying_ == 0 && next_seed_ >= seeds_.size()) round_failed();
+}
+
+/// What a round came to.
+void Router::tell_failure() {
+    if (has_map()) return;
     core_.connecting_failed(worst_.code, worst_.message, worst_.node);
     // Nothing will come of waiting with credentials that are wrong.
     if (worst_.code == errc::authentication_failure) core_.fail_all(waiting_, worst_.code, waiting_.last_failure());
@@ -225,7 +239,12 @@ std::vector<protocol::Endpoint> Router::management_nodes() const {
     if (has_map()) {
         out = protocol::service_endpoints(*tracker_.current(), protocol::Service::management, tracker_.network());
     }
-    for (const protocol::Endpoint& host : management_hosts(core_.settings())) {
+    std::vector<protocol::Endpoint> hosts = management_hosts(core_.settings());
+    if (!hosts.empty()) {
+        // SRV records tell the key-value port; the name that has them need not be a host.
+        for (const protocol::Endpoint& host : service_hosts_) hosts.push_back({host.host, default_management_port});
+    }
+    for (const protocol::Endpoint& host : hosts) {
         if (std::find(out.begin(), out.end(), host) == out.end()) out.push_back(host);
     }
     return out;

@@ -13,24 +13,13 @@
 #include <exception>
 #include <string>
 
+#include "support/beers.hpp"
 #include "support/cluster_process.hpp"
 
 namespace {
 
 constexpr const char* user = "Administrator";
 constexpr const char* password = "password";
-
-chaise::Task<> brew(chaise::AsyncBucket& bucket) {
-    for (const char* name : {"amber", "bock", "cream ale"}) {
-        const std::string key = std::string("beer_") + name;
-        const std::string value = std::string(R"({"name":")") + name + "\"}";
-        co_await bucket.upsert(key, value);
-    }
-    auto designs = bucket.design_documents();
-    co_await designs.create("beer",
-                            R"({"views":{"by_name":{"map":"function(doc) { emit(doc.name, doc.name.length); }"}}})",
-                            {.development = false});
-}
 
 }  // namespace
 
@@ -41,7 +30,7 @@ int main(int argc, char** argv) {
         {
             chaise::EpollLoop loop;
             chaise::AsyncBucket bucket(loop, cluster.connection_string(), {.username = user, .password = password});
-            chaise::spawn(loop, brew(bucket));
+            chaise::spawn(loop, chaise::testing::brew(bucket));
             loop.run();
         }
         for (int i = 1; i < argc; ++i) {

@@ -46,6 +46,8 @@ constexpr std::uint64_t strays_each_at_most = 6;
 struct Shape {
     bool careless = false;
     LocalClusterOptions cluster{};
+    std::vector<CollectionPlace> collections{};
+    bool only_http = false;  ///< the client is to have its maps by HTTP, whatever else there is
 };
 
 Shape draw_shape(SimRandom& random, std::uint64_t seed) {
@@ -60,6 +62,13 @@ Shape draw_shape(SimRandom& random, std::uint64_t seed) {
         cluster.replication_delay = random.exponential(3ms);
         cluster.persistence_delay = random.exponential(10ms);
     }
+    // Old servers tell maps by HTTP only.
+    cluster.cccp = !random.chance(0.2);
+    cluster.terse_streams = random.chance(0.6);
+    shape.only_http = random.chance(cluster.cccp ? 0.05 : 0.4);
+    // Of the same name, in different scopes.
+    if (random.chance(0.5)) shape.collections.push_back({"left", "things"});
+    if (random.chance(0.3)) shape.collections.push_back({"right", "things"});
     return shape;
 }
 
@@ -68,7 +77,11 @@ public:
     ClusterRun(std::uint64_t seed, std::ostream* trace)
         : SimulatedRun(seed, trace, verbs(), true), shape_(draw_shape(random_, seed)) {
         cluster_.emplace(world_, shape_.cluster);
-        anchor_ = random_.below(nodes());
+        for (const CollectionPlace& place : shape_.collections) {
+            cluster_->create_scope(place.scope);
+            cluster_->create_collection(place.scope, place.name);
+        }
+        workload_.use_collections(shape_.collections);
         linearizability_.blank_padding = false;
         // Of requests for which there was no time to try again.
         workload_.also_explained(errc::temporary_failure);
@@ -79,12 +92,34 @@ public:
         if (faults.host_killed > 0 && !shape_.careless) killers_ = random_.between(1, 2);
         faults.host_killed = 0;
         world_.set_faults(faults);
-        connect(cluster_->connection_string("default"), {.username = "Administrator", .password = "password"});
+        // Names that had another address before.
+        for (std::size_t node = 1; node <= nodes(); ++node) {
+            const std::string name = "node" + std::to_string(node);
+            if (random_.chance(0.1)) world_.set_addresses(name, {name + "-before", name});
+        }
+        connect(where(), {.username = "Administrator", .password = "password"});
     }
 
 private:
+    [[nodiscard]] std::string where() const {
+        constexpr std::string_view scheme = "couchbase://";
+        const std::string management = cluster_->management_connection_string();
+        if (shape_.only_http) return management + "/default?bootstrap_on=http";
+        if (shape_.cluster.cccp) return cluster_->connection_string("default");
+        return cluster_->connection_string() + "," + management.substr(scheme.size()) + "/default";
+    }
     [[nodiscard]] std::size_t nodes() const { return cluster_->nodes(); }
     void count(const char* fault) { ++faults_[fault]; }
+    [[nodiscard]] KeyPlacement placement(std::string_view key) const {
+        return cluster_->placement(Workload::document_of(key));
+    }
+    [[nodiscard]] std::optional<StoredDocument> stored(std::size_t node, std::string_view key) const {
+        const std::string document = Workload::document_of(key);
+        const std::size_t number = Workload::collection_of(key);
+        if (number == 0) return cluster_->stored(node, document);
+        const CollectionPlace& place = shape_.collections[number - 1];
+        return cluster_->stored_in(place.scope, place.name, node, document);
+    }
 
     /// Each run has some of these, by its seed.
     using Scene = Task<> (ClusterRun::*)(SimRandom&);
@@ -98,7 +133,9 @@ private:
                                                 {&ClusterRun::refuse_requests, 0.5},
                                                 {&ClusterRun::contradict, 0.3},
                                                 {&ClusterRun::end_locks, 0.4},
-                                                {&ClusterRun::travel, 0.3}};
+                                                {&ClusterRun::travel, 0.3},
+                                                {&ClusterRun::make_collection_anew, 0.5},
+                                                {&ClusterRun::stall_copies, 0.5}};
         std::vector<Scene> scenes;
         for (const auto& [scene, share] : all) {
             if (random.chance(share)) scenes.push_back(scene);
@@ -171,7 +208,6 @@ private:
         for (std::size_t node = 0; node < nodes(); ++node) {
             if (random.chance(0.7)) members.push_back(node);
         }
-        if (!contains(members, anchor_)) members.push_back(anchor_);
         while (members.size() < 2) {
             const std::size_t node = random.below(nodes());
             if (!contains(members, node)) members.push_back(node);
@@ -182,7 +218,7 @@ private:
             if (!cluster_->alive(node)) co_return;  // a killer was there first
         }
         std::vector<std::string> lost = workload_.keys();
-        std::erase_if(lost, [&](const std::string& key) { return cluster_->placement(key).active.has_value(); });
+        std::erase_if(lost, [&](const std::string& key) { return placement(key).active.has_value(); });
         disturb(lost);  // they are made anew, empty
         for (std::size_t node = 0; node < nodes(); ++node) {
             if (random.chance(0.3)) cluster_->set_config_delay(node, random.exponential(5ms));
@@ -278,6 +314,62 @@ private:
         co_await pause(random, 10ms);
     }
 
+    /// A collection, or its scope, is dropped, and made anew: it is another one then, and empty.
+    Task<> make_collection_anew(SimRandom& random) {
+        if (shape_.collections.empty()) co_return;
+        const std::size_t number = random.between(1, shape_.collections.size());
+        const CollectionPlace& place = shape_.collections[number - 1];
+        std::vector<std::string> keys = workload_.keys();
+        std::erase_if(keys, [&](const std::string& key) { return Workload::collection_of(key) != number; });
+        disturb(keys);
+        workload_.collection_goes(number);
+        for (std::size_t node = 0; node < nodes(); ++node) {
+            if (random.chance(0.4)) cluster_->set_config_delay(node, random.exponential(10ms));
+        }
+        const bool with_scope = random.chance(0.4);
+        note("drop " + (with_scope ? place.scope : place.scope + "." + place.name));
+        count(with_scope ? "scope_dropped" : "collection_dropped");
+        if (with_scope) {
+            cluster_->drop_scope(place.scope);
+            co_await pause(random, 5ms);
+            cluster_->create_scope(place.scope);
+        } else {
+            cluster_->drop_collection(place.scope, place.name);
+        }
+        co_await pause(random, 5ms);
+        cluster_->create_collection(place.scope, place.name);
+        note("made anew");
+        co_await pause(random, 5ms);
+        co_await settle(random, keys);
+        workload_.collection_is_there(number);
+        co_await pause(random, 5ms);
+    }
+
+    /// Replication and persistence stand still, or overtake themselves; perhaps until a node dies or is failed over.
+    Task<> stall_copies(SimRandom& random) {
+        if (!shape_.careless) co_return;
+        const Duration replication = shape_.cluster.replication_delay, persistence = shape_.cluster.persistence_delay;
+        if (random.chance(0.5)) cluster_->set_replication_spread(random.exponential(5ms));
+        if (random.chance(0.5)) cluster_->set_persistence_spread(random.exponential(10ms));
+        const std::size_t node = random.below(nodes());
+        if (random.chance(0.6)) cluster_->set_persistence_delay(node, never);
+        if (random.chance(0.6)) cluster_->set_replication_delay(node, random.below(nodes()), never);
+        note("copies stand still, of node" + std::to_string(node + 1));
+        count("copies_stalled");
+        co_await pause(random, 20ms);
+        if (random.chance(0.4)) {
+            co_await kill_and_restart(random);
+        } else if (random.chance(0.5)) {
+            co_await fail_over(random);
+        }
+        cluster_->set_replication_spread(Duration::zero());
+        cluster_->set_persistence_spread(Duration::zero());
+        cluster_->set_replication_delay(replication);
+        cluster_->set_persistence_delay(persistence);
+        note("copies go on");
+        co_await pause(random, 10ms);
+    }
+
     Task<> kill_and_restart(SimRandom& random) {
         const std::size_t node = random.below(nodes());
         std::vector<std::string> disturbed;
@@ -336,14 +428,14 @@ private:
         co_await pause(random, 10ms);
     }
 
-    /// One that has something active, and is not the anchor; nobody when there is none.
+    /// One that has something active; nobody when there is none, or no other member.
     [[nodiscard]] std::optional<std::size_t> draw_member(SimRandom& random) const {
         std::vector<std::size_t> members;
         for (std::size_t node = 0; node < nodes(); ++node) {
             if (cluster_->member(node)) members.push_back(node);
         }
         if (members.size() < 2) return std::nullopt;
-        std::erase_if(members, [&](std::size_t node) { return node == anchor_ || active_on(node).empty(); });
+        std::erase_if(members, [&](std::size_t node) { return active_on(node).empty(); });
         if (members.empty()) return std::nullopt;  // all vbuckets are lost
         return members[random.below(members.size())];
     }
@@ -352,12 +444,12 @@ private:
     }
     [[nodiscard]] std::vector<std::string> active_on(std::size_t node) const {
         std::vector<std::string> keys = workload_.keys();
-        std::erase_if(keys, [&](const std::string& key) { return cluster_->placement(key).active != node; });
+        std::erase_if(keys, [&](const std::string& key) { return placement(key).active != node; });
         return keys;
     }
     /// One of the key's replicas is up, and was up when its active node died, if it did: after all had settled.
     [[nodiscard]] bool loses_nothing(std::size_t active, const std::string& key) const {
-        const std::vector<std::size_t> replicas = cluster_->placement(key).replicas;
+        const std::vector<std::size_t> replicas = placement(key).replicas;
         const TimePoint end = cluster_->alive(active) ? world_.now() : died_[active];
         return replicas.empty() || std::any_of(replicas.begin(), replicas.end(), [&](std::size_t replica) {
                    return cluster_->alive(replica) && started_[replica] < end && settled_ < end;
@@ -374,13 +466,13 @@ private:
         workload_.locks_hold(true);
         note("all nodes know the map");
         for (const std::string& key : keys) {
-            const auto active = cluster_->placement(key).active;
+            const auto active = placement(key).active;
             if (!active) continue;
             while (!cluster_->alive(*active)) {
                 restart(*active);
                 co_await pause(random, 1ms);
             }
-            const auto document = cluster_->stored(*active, key);
+            const auto document = stored(*active, key);
             workload_.history().settled(key, world_.now(), document ? std::optional(document->value) : std::nullopt);
         }
     }
@@ -437,22 +529,22 @@ private:
     /// With this node these keys go.
     void doom(std::size_t node) {
         for (const std::string& key : active_on(node)) {
-            if (cluster_->placement(key).replicas.empty()) doomed_.insert(key);
+            if (placement(key).replicas.empty()) doomed_.insert(key);
         }
     }
 
     [[nodiscard]] bool is_lost(std::string_view key) const override {
-        return !cluster_->placement(key).active || doomed_.contains(key);
+        return !placement(key).active || doomed_.contains(key);
     }
 
     /// The copies of a cluster at rest are equal.
     void compare_copies() {
         for (const std::string& key : workload_.keys()) {
-            const KeyPlacement where = cluster_->placement(key);
+            const KeyPlacement where = placement(key);
             if (!where.active) continue;
-            const auto active = cluster_->stored(*where.active, key);
+            const auto active = stored(*where.active, key);
             for (const std::size_t replica : where.replicas) {
-                const auto copy = cluster_->stored(replica, key);
+                const auto copy = stored(replica, key);
                 if (copy.has_value() == active.has_value() &&
                     (!copy || (copy->value == active->value && copy->seqno == active->seqno))) {
                     continue;
@@ -474,7 +566,9 @@ private:
         const LocalClusterOptions& cluster = shape_.cluster;
         report_.shape = std::string(shape_.careless ? "careless" : "careful") + ", " + std::to_string(cluster.nodes) +
                         " nodes, " + std::to_string(cluster.replicas) + " replicas, " +
-                        std::to_string(cluster.vbuckets) + " vbuckets";
+                        std::to_string(cluster.vbuckets) + " vbuckets, " + std::to_string(shape_.collections.size()) +
+                        " named collections" + (cluster.cccp ? "" : ", no CCCP") +
+                        (shape_.only_http ? ", HTTP only" : "");
     }
 
     void end_servers() override {
@@ -488,8 +582,6 @@ private:
     std::array<TimePoint, 4> died_{};
     TimePoint settled_{};
     std::set<std::string, std::less<>> doomed_;
-    /// One node stays: a client that hears of nothing for a while still knows a member.
-    std::size_t anchor_ = 0;
     std::uint64_t killers_ = 0;
     bool over_ = false;
     std::map<std::string, std::uint64_t> faults_;

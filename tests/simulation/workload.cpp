@@ -14,6 +14,10 @@ using namespace std::chrono_literals;
 constexpr std::uint64_t plain_keys = 32;
 constexpr std::uint64_t number_keys = 4;
 constexpr std::uint64_t lock_keys = 4;
+// In each named collection.
+constexpr std::uint64_t plain_keys_elsewhere = 6;
+constexpr std::uint64_t number_keys_elsewhere = 2;
+constexpr double share_elsewhere = 0.4;
 
 KeyAction action_of(Verb verb) noexcept {
     switch (verb) {
@@ -83,6 +87,30 @@ Workload::Workload(SimWorld& world, RunReport& report, std::vector<Verb> verbs, 
     add("lock", lock_keys);
 }
 
+void Workload::use_collections(std::vector<CollectionPlace> places) {
+    collections_ = std::move(places);
+    for (std::size_t number = 1; number <= collections_.size(); ++number) {
+        const std::string where = "@" + std::to_string(number);
+        for (std::uint64_t i = 0; i < plain_keys_elsewhere; ++i) keys_.push_back("key" + std::to_string(i) + where);
+        if (!locks_and_numbers_) continue;
+        for (std::uint64_t i = 0; i < number_keys_elsewhere; ++i) {
+            keys_.push_back("number" + std::to_string(i) + where);
+        }
+    }
+}
+
+std::size_t Workload::collection_of(std::string_view key) {
+    const std::size_t mark = key.find('@');
+    std::size_t number = 0;
+    if (mark != std::string_view::npos) std::from_chars(key.data() + mark + 1, key.data() + key.size(), number);
+    return number;
+}
+
+AsyncCollection Workload::collection(AsyncBucket& bucket, std::size_t number) const {
+    const CollectionPlace& place = collections_.at(number - 1);
+    return bucket.scope(place.scope).collection(place.name);
+}
+
 Task<> Workload::work(AsyncBucket& bucket, IOPS& clock, std::uint64_t number) {
     SimRandom random = world_.random("worker", number);
     for (std::uint64_t i = 0; i < operations_each || (!script_over_ && i < operations_each_at_most); ++i) {
@@ -98,7 +126,11 @@ Task<> Workload::work(AsyncBucket& bucket, IOPS& clock, std::uint64_t number) {
             // One operation of several keys: reads, or writes.
             const Verb verb = reads_of_several_ && random.chance(0.5) ? Verb::get : Verb::upsert;
             std::vector<Call> calls;
-            for (std::uint64_t n = random.between(1, 8); n > 0; --n) calls.push_back(draw_call(random, number, verb));
+            std::size_t where = 0;
+            if (!collections_.empty() && random.chance(share_elsewhere)) where = random.between(1, collections_.size());
+            for (std::uint64_t n = random.between(1, 8); n > 0; --n) {
+                calls.push_back(draw_call(random, number, verb, where));
+            }
             co_await operate_on_several(bucket, std::move(calls));
         } else {
             Call call = draw_call(random, number);
@@ -110,8 +142,13 @@ Task<> Workload::work(AsyncBucket& bucket, IOPS& clock, std::uint64_t number) {
 
 std::string Workload::draw_key(Verb verb, SimRandom& random) const {
     const auto one = [&](const char* name, std::uint64_t count) { return name + std::to_string(random.below(count)); };
-    if (verb == Verb::counter) return one("number", number_keys);
     if (verb == Verb::lock || verb == Verb::unlock) return one("lock", lock_keys);
+    if (!collections_.empty() && random.chance(share_elsewhere)) {
+        const std::string where = "@" + std::to_string(random.between(1, collections_.size()));
+        return (verb == Verb::counter ? one("number", number_keys_elsewhere) : one("key", plain_keys_elsewhere)) +
+               where;
+    }
+    if (verb == Verb::counter) return one("number", number_keys);
     if (locks_and_numbers_ && random.chance(0.15)) return one("lock", lock_keys);
     if (locks_and_numbers_ && verb != Verb::append && random.chance(0.15)) return one("number", number_keys);
     return one("key", plain_keys);
@@ -148,13 +185,19 @@ Task<> Workload::cancel_later(AsyncResult<OperationResult> handle, IOPS& clock, 
     handle.cancel();
 }
 
-/// `verb`: of several in one operation, for which there are no CAS and no locks.
-Workload::Call Workload::draw_call(SimRandom& random, std::uint64_t client, std::optional<Verb> verb) {
+Workload::Call Workload::draw_call(SimRandom& random, std::uint64_t client, std::optional<Verb> verb,
+                                   std::size_t its_collection) {
     const std::uint64_t id = next_id_++;
     Call call{};
     call.id = id;
     call.verb = verb ? *verb : verbs_[random.below(verbs_.size())];
-    call.key = verb ? "key" + std::to_string(random.below(plain_keys)) : draw_key(call.verb, random);
+    if (!verb) {
+        call.key = draw_key(call.verb, random);
+    } else if (its_collection == 0) {
+        call.key = "key" + std::to_string(random.below(plain_keys));
+    } else {
+        call.key = "key" + std::to_string(random.below(plain_keys_elsewhere)) + "@" + std::to_string(its_collection);
+    }
     call.timeout = Duration(static_cast<std::int64_t>(random.between(2'000'000, 400'000'000)));
     call.lock_time = std::chrono::seconds(random.between(1, 2));
     // Far enough away for calendars that leap by days.
@@ -228,14 +271,18 @@ Task<> Workload::operate_on_several(AsyncBucket& bucket, std::vector<Call> calls
             write_down(calls[i]);
         }
     };
+    const std::size_t number = collection_of(calls.front().key);
+    std::optional<AsyncCollection> elsewhere;
+    if (number != 0) elsewhere.emplace(collection(bucket, number));
+    Documents& where = elsewhere ? static_cast<Documents&>(*elsewhere) : bucket;
     if (calls.front().verb == Verb::get) {
         std::vector<std::string> keys;
-        for (const Call& call : calls) keys.push_back(call.key);
-        finish(co_await bucket.get_multi(keys, {.timeout = timeout}).as_expected());
+        for (const Call& call : calls) keys.push_back(document_of(call.key));
+        finish(co_await where.get_multi(keys, {.timeout = timeout}).as_expected());
     } else {
         std::vector<std::pair<std::string, std::string>> documents;
-        for (const Call& call : calls) documents.emplace_back(call.key, call.operation.value);
-        finish(co_await bucket.upsert_multi(documents, {.timeout = timeout}).as_expected());
+        for (const Call& call : calls) documents.emplace_back(document_of(call.key), call.operation.value);
+        finish(co_await where.upsert_multi(documents, {.timeout = timeout}).as_expected());
     }
 }
 
@@ -253,7 +300,7 @@ void Workload::executed(std::string_view key, std::string_view value) {
     const char* const end = value.data() + value.size();
     const auto parsed = std::from_chars(value.data() + mark + 1, end, id);
     const auto maker = key_of_.find(id);
-    if (parsed.ec != std::errc{} || parsed.ptr != end || maker == key_of_.end() || maker->second != key) {
+    if (parsed.ec != std::errc{} || parsed.ptr != end || maker == key_of_.end() || document_of(maker->second) != key) {
         return complain("a server was told to write \"" + std::string(value) + "\" to " + std::string(key));
     }
     if (++executions_[id] > 1)
@@ -261,8 +308,15 @@ void Workload::executed(std::string_view key, std::string_view value) {
 }
 
 Task<Error> Workload::perform(AsyncBucket& bucket, Call& call) {
+    const std::string key = document_of(call.key);
+    const std::size_t number = collection_of(call.key);
+    if (number == 0) co_return co_await perform_in(bucket, call, key);
+    AsyncCollection its_collection = collection(bucket, number);
+    co_return co_await perform_in(its_collection, call, key);
+}
+
+Task<Error> Workload::perform_in(Documents& bucket, Call& call, const std::string& key) {
     KeyOperation& operation = call.operation;
-    const std::string& key = call.key;
     const Duration timeout = call.timeout;
     switch (call.verb) {
         case Verb::get:
@@ -288,13 +342,12 @@ Task<Error> Workload::perform(AsyncBucket& bucket, Call& call) {
                 operation,
                 co_await bucket.append(key, operation.value, {.cas = operation.cas, .timeout = timeout}).as_expected());
         default:
-            co_return co_await perform_more(bucket, call);
+            co_return co_await perform_more(bucket, call, key);
     }
 }
 
-Task<Error> Workload::perform_more(AsyncBucket& bucket, Call& call) {
+Task<Error> Workload::perform_more(Documents& bucket, Call& call, const std::string& key) {
     KeyOperation& operation = call.operation;
-    const std::string& key = call.key;
     const Duration timeout = call.timeout;
     switch (call.verb) {
         case Verb::counter:
@@ -343,6 +396,12 @@ KeyOutcome Workload::outcome_of(const Call& call, const Error& error) {
                 complain("locked by nobody: " + error.message());
             }
             return KeyOutcome::not_done;
+        }
+        case errc::collection_not_found:
+        case errc::scope_not_found: {
+            const std::size_t number = collection_of(call.key);
+            if (number == 0 || collections_[number - 1].missing_until < call.operation.started) break;
+            return error.may_have_happened() ? KeyOutcome::ambiguous : KeyOutcome::not_done;
         }
         case errc::document_not_locked:
             if (call.verb == Verb::unlock) return KeyOutcome::not_done;
@@ -418,8 +477,8 @@ void Workload::check_value(const std::string& key, const std::string& value) {
 Task<> Workload::read_at_last(AsyncBucket& bucket, std::string key) {
     KeyOperation operation{.action = KeyAction::get, .started = world_.now()};
     // A connection that fell silent is noticed by an operation that times out on it, and left.
-    auto outcome = co_await bucket.get(key, {.timeout = 1s, .quiet = true}).as_expected();
-    if (!outcome) outcome = co_await bucket.get(key, {.timeout = 1s, .quiet = true}).as_expected();
+    auto outcome = co_await read_quietly(bucket, key);
+    if (!outcome) outcome = co_await read_quietly(bucket, key);
     if (!outcome) {
         complain("quiet tail: " + key + ": " + outcome.error().message());
         co_return;
@@ -432,6 +491,14 @@ Task<> Workload::read_at_last(AsyncBucket& bucket, std::string key) {
         check_value(key, operation.got);
     }
     history_.add(key, std::move(operation));
+}
+
+Task<Expected<ValueResult, Error>> Workload::read_quietly(AsyncBucket& bucket, const std::string& key) {
+    const std::string document = document_of(key);
+    const std::size_t number = collection_of(key);
+    if (number == 0) co_return co_await bucket.get(document, {.timeout = 1s, .quiet = true}).as_expected();
+    AsyncCollection its_collection = collection(bucket, number);
+    co_return co_await its_collection.get(document, {.timeout = 1s, .quiet = true}).as_expected();
 }
 
 Task<> Workload::use_in_quiet(AsyncBucket& bucket, std::string key, bool write, bool connections_end) {

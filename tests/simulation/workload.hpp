@@ -32,12 +32,21 @@ enum class Verb : std::uint8_t {
     unlock
 };
 
+/// A named collection, and when operations may have missed it.
+struct CollectionPlace {
+    std::string scope;
+    std::string name;
+    TimePoint missing_until{};  ///< those that began before
+};
+
 /// What the coroutines of a run do, and the books that are kept of it: each outcome once and in time, a history for
 /// each key, and only errors that something explains.
 ///
 /// Documents are of three kinds, by what can be said of them. "key…": a value names its key and the operations that
 /// made it. "number…": for counters. "lock…": for locks; of them CAS are not judged, because that of a lock is in the
 /// memory of the active copy only, and the document has its former one again when that is lost.
+///
+/// "key5@1" is the document "key5" in the first of the named collections: a register of its own.
 class Workload {
 public:
     /// At least; more while the script is not over, but not for ever.
@@ -63,6 +72,17 @@ public:
     }
     /// Locks that were given have ended.
     void locks_ended() noexcept { ++eras_; }
+    /// The collections whose documents are used beside the default collection's: "@1" is the first.
+    void use_collections(std::vector<CollectionPlace> places);
+    [[nodiscard]] const std::vector<CollectionPlace>& collections() const noexcept { return collections_; }
+    /// From now on it may be that there is no such collection, until collection_is_there().
+    void collection_goes(std::size_t number) { collections_.at(number - 1).missing_until = TimePoint::max(); }
+    void collection_is_there(std::size_t number) { collections_.at(number - 1).missing_until = world_.now(); }
+    /// The document's own key; and which collection it is in, 0: the default one.
+    [[nodiscard]] static std::string document_of(std::string_view key) {
+        return std::string(key.substr(0, key.find('@')));
+    }
+    [[nodiscard]] static std::size_t collection_of(std::string_view key);
     /// An error that has its reason in what these servers do.
     void also_explained(errc code) { explained_.push_back(code); }
 
@@ -105,9 +125,15 @@ private:
     Task<> operate_on_several(AsyncBucket& bucket, std::vector<Call> calls);
     void begin(AsyncBucket& bucket, Call& call);
     void end(Call& call, const Error& error);
+    using Documents = ReplicaOperations<RawFace>;  // of a bucket, or a collection
     Task<Error> perform(AsyncBucket& bucket, Call& call);
-    Task<Error> perform_more(AsyncBucket& bucket, Call& call);
-    [[nodiscard]] Call draw_call(SimRandom& random, std::uint64_t client, std::optional<Verb> verb = {});
+    Task<Error> perform_in(Documents& documents, Call& call, const std::string& key);
+    Task<Error> perform_more(Documents& documents, Call& call, const std::string& key);
+    Task<Expected<ValueResult, Error>> read_quietly(AsyncBucket& bucket, const std::string& key);
+    [[nodiscard]] AsyncCollection collection(AsyncBucket& bucket, std::size_t number) const;
+    /// `verb`: of several in one operation, for which there are no CAS and no locks; in this collection.
+    [[nodiscard]] Call draw_call(SimRandom& random, std::uint64_t client, std::optional<Verb> verb = {},
+                                 std::size_t its_collection = 0);
     void write_down(Call& call);
     void keep_lock(const Call& call, std::uint64_t era_before);
     [[nodiscard]] std::string draw_key(Verb verb, SimRandom& random) const;
@@ -123,6 +149,7 @@ private:
     std::vector<Verb> verbs_;
     bool locks_and_numbers_;
     std::vector<std::string> keys_;
+    std::vector<CollectionPlace> collections_;
     std::vector<errc> explained_;
     CompletionRegister register_;
     History history_;

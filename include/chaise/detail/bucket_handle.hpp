@@ -120,6 +120,10 @@ public:
     [[nodiscard]] AsyncResult<ReplicaResult> get_replica(std::string_view key, const GetReplicaOptions& options);
     [[nodiscard]] AsyncResult<AllReplicasResult> get_all_replicas(std::string_view key,
                                                                   const GetAllReplicasOptions& options);
+    [[nodiscard]] AsyncResult<LookupReplicaResult> lookup_in_replica(std::string_view key, const LookupSpecs& specs,
+                                                                     const LookupInReplicaOptions& options);
+    [[nodiscard]] AsyncResult<LookupAllReplicasResult> lookup_in_all_replicas(
+        std::string_view key, const LookupSpecs& specs, const LookupInAllReplicasOptions& options);
     [[nodiscard]] AsyncResult<ObserveResult> observe(std::string_view key, const ObserveOptions& options);
     template <class Range>
     [[nodiscard]] AsyncResult<MultiResult<ObserveResult>> observe_multi(Range&& range, const ObserveOptions& options) {

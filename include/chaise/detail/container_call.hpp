@@ -20,15 +20,20 @@ struct ContainerCall {
     ContainerAddOptions options{};
 };
 
-constexpr ContainerAddOptions as_add(const ContainerChangeOptions& o) noexcept {
-    return {
-        .create = false, .cas = o.cas, .expiry = o.expiry, .preserve_expiry = o.preserve_expiry, .timeout = o.timeout};
-}
-constexpr ContainerAddOptions as_add(const ContainerTakeOptions& o) noexcept {
-    return {.create = false, .cas = 0, .expiry = o.expiry, .preserve_expiry = o.preserve_expiry, .timeout = o.timeout};
-}
-constexpr ContainerAddOptions as_add(const ContainerReadOptions& o) noexcept {
-    return {.create = false, .cas = 0, .expiry = {}, .preserve_expiry = false, .timeout = o.timeout};
+template <class Options>
+constexpr ContainerAddOptions as_add(const Options& o) noexcept {
+    ContainerAddOptions all{.timeout = o.timeout};
+    if constexpr (requires { o.cas; }) all.cas = o.cas;
+    if constexpr (requires { o.expiry; }) {
+        all.expiry = o.expiry;
+        all.preserve_expiry = o.preserve_expiry;
+    }
+    if constexpr (requires { o.durability; }) {
+        all.persist_to = o.persist_to;
+        all.replicate_to = o.replicate_to;
+        all.durability = o.durability;
+    }
+    return all;
 }
 
 }  // namespace chaise::detail

@@ -18,10 +18,27 @@ struct MultiCommon {
     OperationKind kind;  ///< of each entry
     std::optional<Duration> timeout{};
     std::optional<bool> quiet{};
+    // mutations
+    CopyCount persist_to{};
+    CopyCount replicate_to{};
+    DurabilityLevel durability = DurabilityLevel::none;
     // get_replica
     std::optional<unsigned> replica{};
     ReadPreference read_preference{};
 };
+
+/// Of operations of that kind, what their call says of all entries.
+template <class Options>
+[[nodiscard]] constexpr MultiCommon common_of(OperationKind kind, const Options& options) noexcept {
+    MultiCommon common{.kind = kind, .timeout = options.timeout};
+    if constexpr (requires { options.quiet; }) common.quiet = options.quiet;
+    if constexpr (requires { options.durability; }) {
+        common.persist_to = options.persist_to;
+        common.replicate_to = options.replicate_to;
+        common.durability = options.durability;
+    }
+    return common;
+}
 
 /// Starts the entries as they come; nothing is written before the loop's next turn, so that what was put into the
 /// pipelines is taken back when a later entry is refused, or when the caller's range throws.
@@ -39,7 +56,8 @@ public:
 
 private:
     Core& core_;
-    const MultiCommon common_;
+    MultiCommon common_;
+    const bool two_ways_;  ///< a level and numbers of copies
     Slot* whole_ = nullptr;
 };
 

@@ -11,6 +11,8 @@ class RowConsumer {
 public:
     /// There are rows, or it has ended. May destroy the source.
     virtual void on_news() = 0;
+    /// The loop is gone: nothing comes any more. May destroy the source.
+    virtual void on_loop_gone() {}
 
 protected:
     RowConsumer() = default;

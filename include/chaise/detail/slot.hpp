@@ -79,6 +79,8 @@ enum class OperationKind : std::uint8_t {
     place,  ///< waits for room
     get_replica,
     get_all_replicas,
+    lookup_in_replica,
+    lookup_in_all_replicas,
     observe,
     endure,
     get_meta,

@@ -213,13 +213,20 @@ public:
     void set_persistence_delay(Duration delay);
     void set_persistence_delay(std::size_t node, Duration delay);
     void set_config_delay(std::size_t node, Duration delay);
+    /// Of replication and persistence on all nodes: what is written from now on takes, beside the delay, a random part
+    /// of this time, each change its own. So changes of different vbuckets overtake each other, while those of one
+    /// vbucket keep their order, as a real server's do. Zero: in the order of the writes. \throws
+    /// std::invalid_argument for a negative one and for `never`.
+    void set_replication_spread(Duration spread);
+    void set_persistence_spread(Duration spread);
 
     // ---- users and buckets ----------------------------------------------------------------------------------------
 
     /// Adds, or replaces. No buckets named: all of them.
     void add_user(std::string_view name, std::string_view password, std::vector<std::string> buckets = {});
     void remove_user(std::string_view name);
-    /// \throws std::invalid_argument when there is one of that name, or for settings that make no bucket.
+    /// \throws std::invalid_argument when there is one of that name, or for settings that make no bucket;
+    /// std::logic_error during a rebalance.
     void create_bucket(std::string_view name, std::uint32_t replicas = 0, std::uint32_t vbuckets = 64);
     /// \throws std::invalid_argument when there is one of that name.
     void create_memcached_bucket(std::string_view name);
@@ -265,6 +272,12 @@ public:
                                                        std::string_view bucket = {}) const;
     /// What it has on its disk, dead or alive.
     [[nodiscard]] std::optional<StoredDocument> persisted(std::size_t node, std::string_view key,
+                                                          std::string_view bucket = {}) const;
+
+    /// The same of a document in a named collection, by the present manifest. Nothing also: there is no such
+    /// collection.
+    [[nodiscard]] std::optional<StoredDocument> stored_in(std::string_view scope, std::string_view collection,
+                                                          std::size_t node, std::string_view key,
                                                           std::string_view bucket = {}) const;
 
     /// Hears of every request that a node has executed with success and that is not a plain read: its opcode (as on

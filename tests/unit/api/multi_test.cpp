@@ -1,6 +1,7 @@
 // Multi operations on one scripted server: what they take, what they give, when. Cases of the seed's tests keep their
 // names (seed-semantics.md H).
 
+#include "protocol/response_encoder.hpp"
 #include "tests/unit/api/consumers.hpp"
 #include "tests/unit/api/multi_fixture.hpp"
 

@@ -1,6 +1,6 @@
 // Typed operations: formats and their flags, transcoders of one's own, and what cannot be coded.
 
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <chaise/chaise.hpp>
 #include <chaise/json.hpp>

@@ -281,6 +281,27 @@ TEST_CASE("ConversationServer: paused, it takes and does nothing") {
     f.until([&] { return a->received == "one!\ntwo!\n" && b->received == "b!\n"; });
 }
 
+TEST_CASE("ConversationServer: what is delayed for ever never comes, and nothing else goes wrong") {
+    Fixture f;
+    const auto a = f.client();
+    a->say("one\n");
+    f.until([&] { return a->received == "one!\n"; });
+    const bool jitter = GENERATE(false, true);
+    f.server->set_faults({.delay = Duration::max(), .jitter = jitter ? Duration(1ms) : Duration::zero()});
+    a->say("two\n");
+    f.some_turns();
+    CHECK(a->received == "one!\n");
+    f.server->set_faults({});
+    a->say("three\n");  // the order stays
+    f.some_turns();
+    CHECK(a->received == "one!\n");
+    const auto b = f.client();
+    b->say("four\n");
+    f.until([&] { return b->received == "four!\n"; });
+    a->hang_up();
+    f.until([&] { return f.server->connections() == 1; });
+}
+
 TEST_CASE("ConversationServer: close_connections() from inside a conversation") {
     EpollLoop loop;
     const auto iops = loop.make_iops();

@@ -2,6 +2,8 @@
 
 #include "kv_fixture.hpp"
 
+#include <map>
+
 #include "protocol/cluster_map.hpp"
 
 using namespace chaise;
@@ -121,6 +123,86 @@ TEST_CASE("a killed node's memory is gone; what it had persisted is not", "[kv]"
     REQUIRE(observed->failover);
     CHECK(observed->failover->last_received_seqno == 1);
     CHECK(observed->vbucket_uuid != uuid);
+}
+
+TEST_CASE("a node that comes back rolls back to where the others' disks begin, not their memories", "[kv]") {
+    KvCluster cluster(2, {.vbuckets = 16, .replicas = 1});
+    const NodeId first = cluster.active("k"), second = cluster.replica("k");
+    {
+        KvUser user(cluster, first);
+        user.set("k", "1");
+        cluster.state->set_persistence_delay(second, paused);
+        user.set("k", "2");
+        user.conversation.reset();
+    }
+    // The other one goes on from both, has only the first on its disk, dies, and goes on from that.
+    cluster.state->failover(first);
+    cluster.kill(second);
+    cluster.restart(second);
+    cluster.state->set_persistence_delay(second, 0ms);
+    KvUser user(cluster, second);
+    CHECK(user.get("k").value() == "1");
+    user.set("k", "3");
+    cluster.state->begin_rebalance({first, second});
+    auto move = ClusterState::Move::waiting;
+    for (int i = 0; i < 1000 && move != ClusterState::Move::done && move != ClusterState::Move::failed; ++i) {
+        cluster.world.run_for(1ms);
+        move = cluster.state->next_move();
+    }
+    REQUIRE(move == ClusterState::Move::done);
+    for (const NodeId node : {first, second}) {
+        const VBucket* const copy = cluster.node(node).vbucket("default", cluster.vbucket_of("k"));
+        REQUIRE(copy != nullptr);
+        const Document* const document = copy->peek(std::string(1, '\0') + "k");
+        REQUIRE(document != nullptr);
+        CHECK(document->value == "3");
+    }
+}
+
+TEST_CASE("persistence and replication with a spread: vbuckets overtake each other, none overtakes itself", "[kv]") {
+    constexpr int keys = 40, rounds = 5;
+    const bool disk = GENERATE(false, true);
+    CAPTURE(disk);
+    ClusterOptions options;
+    options.replication_delay = options.persistence_delay = 10ms;
+    KvCluster cluster(2, {.vbuckets = 16, .replicas = 1}, options);
+    cluster.state->set_persistence_spread(disk ? 50ms : 0ms);
+    cluster.state->set_replication_spread(disk ? 0ms : 50ms);
+    std::vector<std::unique_ptr<KvUser>> users;
+    for (NodeId node = 0; node < 2; ++node) users.push_back(std::make_unique<KvUser>(cluster, node));
+    // In this order on each node; the numbers of each vbucket's writes.
+    std::map<std::uint16_t, std::vector<std::uint64_t>> written;
+    for (int round = 0; round < rounds; ++round) {
+        for (int i = 0; i < keys; ++i) {
+            const std::string key = "k" + std::to_string(i);
+            KvUser& user = *users[cluster.active(key)];
+            written[cluster.vbucket_of(key)].push_back(user.set(key, std::to_string(round)).token().seqno);
+        }
+    }
+    const auto arrived = [&](std::uint16_t vbucket) {
+        const VbucketRow& row = cluster.state->bucket_config("default")->row(vbucket);
+        const VBucket* const copy =
+            cluster.node(static_cast<std::size_t>(row[disk ? 0 : 1])).vbucket("default", vbucket);
+        REQUIRE(copy != nullptr);
+        return disk ? copy->persisted_seqno() : copy->high_seqno();
+    };
+    std::map<std::uint16_t, std::uint64_t> before;
+    bool overtaken = false;
+    for (int ms = 0; ms < 70; ++ms) {
+        for (const auto& [vbucket, seqnos] : written) {
+            const std::uint64_t now = arrived(vbucket);
+            CHECK(now >= before[vbucket]);
+            before[vbucket] = now;
+            if (ms < 10) CHECK(now == 0);
+            // Its last write has come, and of another vbucket, whose first was written long before that, nothing.
+            for (const auto& [other, theirs] : written) {
+                if (now == seqnos.back() && arrived(other) < theirs.front()) overtaken = true;
+            }
+        }
+        cluster.world.run_for(1ms);
+    }
+    CHECK(overtaken);
+    for (const auto& [vbucket, seqnos] : written) CHECK(arrived(vbucket) == seqnos.back());
 }
 
 TEST_CASE("a killed node's ephemeral bucket is empty", "[kv]") {
@@ -332,6 +414,54 @@ TEST_CASE("a vbucket moves by two maps", "[kv]") {
     CHECK(user.get("k").status() == Status::not_my_vbucket);
     CHECK(cluster.node(from).vbucket("default", vbucket) == nullptr);
     CHECK_THROWS_AS(cluster.state->set_map("default", {}), std::invalid_argument);
+}
+
+TEST_CASE("a rebalance comes to its end though there are writes and replicas lag", "[kv]") {
+    KvCluster cluster(3, {.vbuckets = 16, .replicas = 1});
+    cluster.state->begin_rebalance({0, 1});
+    while (cluster.state->next_move() != ClusterState::Move::done) cluster.world.run_for(1ms);
+    cluster.state->set_replication_delay(20ms);
+    cluster.state->begin_rebalance({0, 1, 2});
+    CHECK_THROWS_AS(cluster.state->create_bucket({.name = "late"}), std::logic_error);
+    std::map<std::string, std::string> last;
+    auto move = ClusterState::Move::waiting;
+    int moved = 0;
+    for (int i = 0; i < 1000 && move != ClusterState::Move::done; ++i) {
+        for (int k = 0; k < 64; ++k) {
+            const std::string key = "k" + std::to_string(k);
+            KvUser user(cluster, cluster.active(key));
+            REQUIRE(user.set(key, std::to_string(i)).status() == Status::success);
+            last[key] = std::to_string(i);
+        }
+        const auto before = cluster.state->bucket_config("default");
+        move = cluster.state->next_move();
+        const auto after = cluster.state->bucket_config("default");
+        REQUIRE(move != ClusterState::Move::failed);
+        if (move == ClusterState::Move::moved) {
+            ++moved;
+            // Nothing that was acknowledged is lost with the node that has just become active.
+            for (std::uint16_t v = 0; v < 16; ++v) {
+                const VbucketRow& row = after->row(v);
+                if (row == before->row(v)) continue;
+                const auto high = [&](std::ptrdiff_t node) {
+                    return cluster.node(static_cast<std::size_t>(node)).vbucket("default", v)->high_seqno();
+                };
+                CHECK(high(row[0]) > 0);
+                CHECK(high(row[1]) == high(row[0]));
+            }
+        }
+        cluster.world.run_for(5ms);
+    }
+    CHECK(move == ClusterState::Move::done);
+    CHECK(moved >= 4);
+    CHECK_FALSE(cluster.state->rebalancing());
+    cluster.state->create_bucket({.name = "late"});
+    cluster.world.run_for(100ms);
+    for (const auto& [key, value] : last) {
+        CHECK(KvUser(cluster, cluster.active(key)).get(key).value() == value);
+    }
+    CHECK_THROWS_AS(cluster.state->begin_rebalance({0, 0}), std::invalid_argument);
+    CHECK_FALSE(cluster.state->rebalancing());
 }
 
 TEST_CASE("a flushed bucket is empty everywhere", "[kv]") {

@@ -145,6 +145,7 @@ TEST_CASE("query: errors have codes") {
     CHECK(f.code(repeated("SELECT 1", "+1")) == 3000);
     CHECK(f.code(repeated("SELECT a", ".a")) == 3000);
     CHECK(f.code(repeated("SELECT a", " OR a")) == 3000);
+    CHECK(f.rows("SELECT RAW [0." + std::string(400, '0') + "1 < 1, 1e-400 < 1, 1e400 > 1]") == "[[true,true,true]]");
     CHECK(f.code("SELECT \"\\u1") == 3000);
     CHECK(f.code("DELETE FROM default", R"(,"readonly":true)") == 1000);
     CHECK(f.last.status == 403);
@@ -168,6 +169,72 @@ TEST_CASE("query: errors have codes") {
     CHECK(answered(f.http, http_request("GET", "/admin/ping", {}, "")).status == 200);
     f.crash(1);
     CHECK(f.code("SELECT * FROM default") == 12008);
+}
+
+TEST_CASE("query: long expressions, broad lists, large rows") {
+    QueryFixture f;
+    const auto repeated = [](std::string_view text, std::size_t times) {
+        std::string all;
+        for (std::size_t i = 0; i < times; ++i) all += text;
+        return all;
+    };
+    CHECK(f.rows("SELECT RAW 1" + repeated(" + 1", 1000)) == "[1001]");
+    CHECK(f.rows("SELECT RAW FALSE" + repeated(" OR FALSE", 1000)) == "[false]");
+    CHECK(f.rows("SELECT RAW a" + repeated(".a", 1000) + " FROM default LIMIT 1") == "[null]");
+    for (const char* part : {" + 1", " || 1", " OR 1", " AND 1", ".a", "[0]", " = 1", " * 1", " IS NULL", " IN 1"}) {
+        CAPTURE(part);
+        CHECK(f.code("SELECT RAW a" + repeated(part, 1001) + " FROM default") == 3000);
+        CHECK(f.code("SELECT RAW a" + repeated(part, 100000) + " FROM default") == 3000);
+    }
+    // As many as one likes side by side.
+    CHECK(f.rows("SELECT RAW 1 IN [0" + repeated(", 0", 5000) + ", -1, 1]") == "[true]");
+    CHECK(f.rows("SELECT RAW META().id FROM default USE KEYS ['a'" + repeated(", 'a'", 2000) + "] LIMIT 1") ==
+          R"(["a"])");
+    f.rows("SELECT home.city" + repeated(", home.city", 1200) + " FROM default");
+
+    const std::string large = R"(,"$a":")" + std::string(1 << 20, 'x') + '"';
+    CHECK(f.rows("SELECT RAW [$a" + repeated(", $a", 2) + "]", R"(,"$a":")" + std::string(30000, 'x') + '"').size() >
+          90000);
+    CHECK(f.code("SELECT RAW [$a" + repeated(", $a", 200) + "]", large) == 5000);
+    CHECK(f.code("SELECT RAW $a" + repeated(" || $a", 200), large) == 5000);
+    CHECK(f.code("SELECT RAW name FROM default WHERE name IN [$a" + repeated(", $a", 200) + "]", large) == 5000);
+    // Nothing is copied on the way to a member.
+    f.put("e", R"({"large":")" + std::string(1 << 20, 'x') + R"(","small":1})");
+    CHECK(f.rows("SELECT RAW e.small" + repeated(" + e.small", 300) + " FROM default e USE KEYS 'e'") == "[301]");
+}
+
+TEST_CASE("query: many members, and comments that do not end") {
+    QueryFixture f;
+    std::string members;
+    for (int i = 0; i < 50; ++i) members += "\"m" + std::to_string(i) + "\": " + std::to_string(i) + ", ";
+    const Json json = f.query("SELECT RAW {" + members + "\"m3\": 'three', \"m40\": 'forty', \"last\": 1}");
+    REQUIRE(json["results"].items.size() == 1);
+    const Json& row = json["results"].items[0];
+    REQUIRE(row.members.size() == 51);
+    CHECK(row.members[3].second.string() == "three");
+    CHECK(row.members[40].second.string() == "forty");
+    CHECK(row.members[49].first == "m49");
+    CHECK(row.members[50].first == "last");
+    CHECK(f.code("SELECT 1 /* /* /* ") == 3000);
+    CHECK(f.rows("SELECT RAW 6 /* one */ /* two */ / 2") == "[3]");
+    CHECK(f.code("SELECT \"\\u1") == 3000);
+    CHECK(f.code("SELECT \"\\u12\"") == 3000);
+}
+
+TEST_CASE("query: errors quote whole characters") {
+    QueryFixture f;
+    for (const char* statement :
+         {"SELECT \xc3\xa9", "SELECT 'aaaaaaaaaaaaaaaa\xc3\xa9' FROM", "SELECT 'aaaaaaaaaaaaaaa\xf0\x9f\x98\x80' )",
+          "SELECT '\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80\xf0\x9f\x98\x80' a b"}) {
+        CAPTURE(statement);
+        const std::string text(statement);
+        for (std::size_t blanks = 0; blanks < 5; ++blanks) {
+            CHECK(f.code(text.substr(0, 7) + std::string(blanks, ' ') + text.substr(7)) == 3000);
+            CHECK(f.last.body.find("\xef\xbf\xbd") == std::string::npos);
+        }
+    }
+    f.code("SELECT \xc3\xa9");
+    CHECK_THAT(f.last.body, Contains("at: \xc3\xa9"));
 }
 
 TEST_CASE("query: prepared statements") {

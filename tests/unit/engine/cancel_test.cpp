@@ -1,7 +1,7 @@
 // Who does not want to wait any more is released at once, wherever his operation is; what is left of it meets nobody.
 
 #include "tests/unit/api/consumers.hpp"
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <chaise/chaise.hpp>
 

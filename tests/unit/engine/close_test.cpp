@@ -1,5 +1,6 @@
 // close(): what is under way may come to its end, for as long as was said; nothing new begins.
 
+#include "tests/unit/engine/cluster_fixture.hpp"
 #include "tests/unit/engine/cluster_world.hpp"
 #include "tests/unit/engine/script_node.hpp"
 

@@ -1,6 +1,6 @@
 // The way to a cluster's first map: seeds, connect(), and what a person reads when it does not work.
 
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <catch2/catch.hpp>
 

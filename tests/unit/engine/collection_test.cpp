@@ -1,5 +1,5 @@
 // Collections against a scripted cluster: how ids are found, lost and found again.
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -426,4 +426,36 @@ TEST_CASE("the bucket may go at any step of an operation on a collection", "[col
         }
         REQUIRE(steps < 1000);
     }
+}
+
+TEST_CASE("a bucket that is made anew has other ids: none of before is used", "[collections]") {
+    CollectionFixture f;
+    f.connected();
+    AsyncCollection carts = f.carts();
+    f.track(carts.upsert("k", "v"));
+    f.loop.run();
+    REQUIRE(f.ids("k") == Ids{8});
+
+    // The number is another collection's there.
+    f.cluster.manifest = {.uid = 2, .ids = {{"shop.orders", 8}, {"shop.carts", 10}}};
+    f.cluster.map.uuid = "another";
+    ++f.cluster.map.rev;
+    f.cluster.push("n1", false);
+    f.loop.run();
+    const Outcome& stored = f.track(carts.upsert("k", "w"));
+    f.loop.run();
+    CHECK(stored.ok());
+    CHECK(f.ids("k") == Ids{8, 10});
+    CHECK(f.asked() == 2);
+    f.check_clean();
+}
+
+TEST_CASE("close waits for what waits for a collection's id, too", "[collections][close]") {
+    CollectionFixture f;  // not connected yet
+    const Outcome& stored = f.track(f.carts().upsert("k", "v"));
+    const Outcome& closed = f.track(f.bucket->close({.drain = 5s}));
+    f.loop.run();
+    CHECK(stored.ok());
+    CHECK(closed.ok());
+    CHECK(f.ids("k") == Ids{8});
 }

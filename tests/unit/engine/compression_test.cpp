@@ -2,7 +2,7 @@
 
 #include "protocol/datatype.hpp"
 #include "protocol/snappy.hpp"
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,6 +1,7 @@
 // Data structures on documents: what is sent, and the operations that read first and change then.
 
 #include "protocol/json_array.hpp"
+#include "protocol/response_encoder.hpp"
 #include "tests/unit/engine/script_node.hpp"
 #include "tests/unit/engine/session_fixture.hpp"
 

@@ -2,6 +2,7 @@
 
 #include "durability/endure.hpp"
 #include "protocol/byte_order.hpp"
+#include "protocol/vbucket.hpp"
 #include "tests/unit/engine/script_cluster.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,6 +1,6 @@
 // Is anybody there? Found out by what comes and what does not, not by hope.
 
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <catch2/catch.hpp>
 

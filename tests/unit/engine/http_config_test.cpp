@@ -1,7 +1,7 @@
 // Cluster maps over HTTP: where the key-value protocol gives none, or is not to be asked.
 
 #include "session/attempt_limits.hpp"
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 #include "tests/unit/engine/script_http.hpp"
 #include "topology/config_documents.hpp"
 
@@ -46,6 +46,18 @@ TEST_CASE("the stream is cut at four newlines, wherever its chunks end", "[http 
     for (std::size_t chunk = 1; chunk < text.size() + 1; ++chunk) {
         CHECK(cut(text, chunk) == std::vector<std::string>{"{\n\n\n1}", "{2}", "{3}"});
     }
+    detail::ConfigDocuments large(1 << 20);
+    std::string document(300000, 'x');
+    for (std::size_t at = 1000; at < document.size(); at += 1000) document.replace(at, 3, "\n\n\n");
+    for (const char c : document + "\n\n\n") {
+        REQUIRE(large.feed({&c, 1}));
+        REQUIRE(large.next().empty());
+    }
+    CHECK(large.feed("\n{2}\n\n"));
+    CHECK(large.next() == document);
+    CHECK(large.next().empty());
+    CHECK(large.feed("\n\n"));
+    CHECK(large.next() == "{2}");
     detail::ConfigDocuments documents(10);
     CHECK(documents.feed("0123456789"));
     CHECK_FALSE(documents.feed("0"));
@@ -234,6 +246,66 @@ TEST_CASE("both ways fail: the error tells of both", "[http config][golden]") {
     CHECK(f.bucket->connected());
 }
 
+TEST_CASE("SRV records name management services, too", "[http config]") {
+    HttpFixture f("couchbase://example.com");
+    f.loop.net.services = {{"_couchbase._tcp.example.com", {{"s1", 11999}}}};
+    f.cluster.refuse("s1");
+    Outcome& connect = f.track(f.bucket->connect());
+    f.loop.run();
+    std::set<std::string> asked;
+    while (f.http.last().receiver) {
+        CHECK(f.http.last().request.port == 8091);
+        asked.insert(f.http.last().request.host);
+        if (asked.size() == 2) break;
+        f.http.last().end(std::make_error_code(std::errc::connection_refused), "no way");
+        f.loop.run();
+    }
+    REQUIRE(asked == std::set<std::string>{"example.com", "s1"});
+    f.stream(1);
+    CHECK(connect.ok());
+}
+
+TEST_CASE("a name server that is silent about SRV records does not keep HTTP waiting", "[http config]") {
+    HttpFixture f("couchbase://n1");
+    f.loop.net.services.emplace();
+    f.loop.net.hang_service = true;
+    f.cluster.node("n1").no_maps = f.cluster.node("n2").no_maps = true;
+    Outcome& connect = f.track(f.bucket->connect());
+    f.loop.advance(499ms);
+    CHECK(f.http.asked.empty());
+    f.loop.advance(1ms);
+    REQUIRE(f.http.asked.size() == 1);
+    f.stream(0);
+    CHECK(connect.ok());
+    CHECK(f.loop.net.pending->empty());
+}
+
+TEST_CASE("SRV records that come while HTTP is asked: their hosts have their turn once", "[http config]") {
+    HttpFixture f("couchbase://n1");
+    f.loop.net.services = {{"_couchbase._tcp.n1", {{"s1", 11210}, {"s1", 11210}, {"n1", 11210}}}};
+    f.cluster.node("s1");
+    f.cluster.refuse("n1");
+    f.cluster.refuse("s1");
+    const auto attempts_at = [&](const std::string& host) {
+        return std::count_if(f.loop.net.attempts.begin(), f.loop.net.attempts.end(),
+                             [&](const Endpoint& at) { return at.address == host; });
+    };
+    Outcome& connect = f.track(f.bucket->connect());
+    for (int round = 1; round <= 5; ++round) {
+        f.loop.net.hang_service = true;
+        for (int i = 0; i < 100 && f.http.open() == 0; ++i) f.loop.advance(100ms);
+        REQUIRE(f.http.open() == 1);
+        f.loop.net.hang_service = false;
+        f.loop.run();  // the records come
+        CHECK(attempts_at("s1") == round);
+        CHECK(connect.pending() == (round == 1));
+        while (f.http.open() != 0) {
+            f.http.last().end(std::make_error_code(std::errc::connection_refused), "no way");
+            f.loop.run();
+        }
+    }
+}
+
 TEST_CASE("a stream that ends is looked for at the next node, of the map too", "[http config]") {
     HttpFixture f("couchbase://n1?bootstrap_on=http");
     f.loop.run();
@@ -253,6 +325,28 @@ TEST_CASE("a stream that ends is looked for at the next node, of the map too", "
     f.bucket.reset();
     f.loop.run();
     CHECK(f.loop.armed_timers() == 0);
+}
+
+TEST_CASE("a later stream that is not the bucket's is left for the next node", "[http config]") {
+    HttpFixture f("couchbase://n1?bootstrap_on=http");
+    f.loop.run();
+    f.stream(0);
+    ScriptMap other = f.cluster.map;
+    other.bucket = "other";
+    const std::string first = GENERATE_COPY(std::string("[]"), other.text());
+    f.http.last().end(std::make_error_code(std::errc::connection_reset), "gone");
+    f.loop.advance(2s);
+    REQUIRE(f.http.asked.size() == 2);
+    f.http.asked[1].head(200);
+    f.http.asked[1].body(first + "\n\n\n\n");
+    f.loop.run();
+    CHECK(f.http.asked[1].receiver == nullptr);
+    REQUIRE(f.http.asked.size() == 3);
+    CHECK(f.http.asked[1].request.host != f.http.asked[2].request.host);
+    f.stream(2);  // the map that is known already
+    f.loop.advance(20s);
+    CHECK(f.http.asked.size() == 3);
+    CHECK(f.http.asked[2].receiver != nullptr);
 }
 
 TEST_CASE("the management service is not stormed either", "[http config]") {

@@ -1,6 +1,6 @@
 // Multi operations over the nodes of a cluster: where entries go, what one node's trouble does to the whole.
 
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <chaise/multi_operations.hpp>
 

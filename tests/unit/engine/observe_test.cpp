@@ -2,7 +2,7 @@
 
 #include "durability/observe_round.hpp"
 #include "protocol/requests.hpp"
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,6 +1,6 @@
 // preserve_expiry: a frame info where it is granted, an error before anything is sent where it is not.
 
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <chaise/multi.hpp>
 

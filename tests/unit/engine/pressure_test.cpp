@@ -2,7 +2,7 @@
 
 #include "operation/slot_pool.hpp"
 #include "session/send_log.hpp"
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <chaise/chaise.hpp>
 

@@ -1,7 +1,7 @@
 // No reconnect storms: attempts at a node within any minute are bounded, whatever makes them.
 
 #include "session/attempt_limits.hpp"
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <chaise/testing/local_cluster.hpp>
 

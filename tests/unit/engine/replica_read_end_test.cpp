@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -144,4 +146,49 @@ TEST_CASE("get_replica: replicas are never written to", "[replica]") {
     f.loop.advance(300ms);
     CHECK(write.failed(errc::timeout_before_send));
     CHECK(f.cluster.path(f.key).empty());
+}
+
+TEST_CASE("operations that begin in one turn: the first one's consumer ends them all", "[replica]") {
+    Copies f;
+    f.fill();
+    f.connected();
+    const bool destroyed = GENERATE(true, false);
+    std::optional<Error> refused;
+    f.bucket->get_replica(f.key, {.index = 7})
+        .set_callbacks([](const ReplicaResult&) {},
+                       [&](const Error& error) {
+                           refused = error;
+                           if (destroyed) {
+                               f.bucket.reset();
+                           } else {
+                               f.bucket->close().set_callbacks([](const OperationResult&) {}, [](const Error&) {});
+                           }
+                       });
+    auto& next = f.any();
+    auto& named = f.track(f.bucket->scope("s").collection("c").get_replica(f.key));
+    f.loop.advance(10s);
+    REQUIRE(refused);
+    CHECK(*refused == errc::invalid_argument);
+    CHECK(next.failed(errc::shutdown));
+    CHECK(named.failed(errc::shutdown));
+}
+
+TEST_CASE("operations that begin in one turn: each consumer's exception leaves run()", "[replica]") {
+    Copies f;
+    f.fill();
+    f.connected();
+    for (int i = 0; i < 2; ++i) {
+        f.bucket->get_replica(f.key, {.index = 7})
+            .set_callbacks([](const ReplicaResult&) {}, [](const Error&) { throw std::runtime_error("boom"); });
+    }
+    int thrown = 0;
+    for (int i = 0; i < 5; ++i) {
+        try {
+            f.loop.run();
+        } catch (const std::runtime_error&) {
+            ++thrown;
+        }
+    }
+    CHECK(thrown == 2);
+    f.check_clean();
 }

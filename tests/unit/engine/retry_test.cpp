@@ -2,7 +2,7 @@
 
 #include "operation/retry.hpp"
 #include "operation/retry_queue.hpp"
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,6 +1,6 @@
 // Which node a request goes to, and what comes of one that the node says is not its own.
 
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -20,48 +20,19 @@ public:
         bool paused = false;
         void head(int status) const { receiver->on_head(status, "application/json"); }
         void body(std::string_view bytes) const { receiver->on_body(bytes); }
-        void end(std::error_code error = {}, std::string message = {}, bool resolved = true) {
-            std::exchange(receiver, nullptr)->on_end({error, std::move(message), !error, resolved});
-        }
+        void end(std::error_code error = {}, std::string message = {}, bool resolved = true);
     };
 
-    explicit ScriptHttp(ScriptLoop& loop) : loop_(loop) {
-        loop.net.http = [this] { return std::make_unique<Client>(*this); };
-    }
-    ~ScriptHttp() { loop_.net.http = nullptr; }
+    explicit ScriptHttp(ScriptLoop& loop);
+    ~ScriptHttp();
     ScriptHttp(const ScriptHttp&) = delete;
     ScriptHttp& operator=(const ScriptHttp&) = delete;
 
     std::deque<Asked> asked;
     [[nodiscard]] Asked& last() { return asked.back(); }
-    [[nodiscard]] std::size_t open() const {
-        std::size_t n = 0;
-        for (const Asked& one : asked) n += one.receiver ? 1u : 0u;
-        return n;
-    }
+    [[nodiscard]] std::size_t open() const;
 
 private:
-    class Exchange final : public HttpExchange {
-    public:
-        explicit Exchange(Asked& asked) : asked_(asked) {}
-        ~Exchange() override { asked_.receiver = nullptr; }
-        void pause() override { asked_.paused = true; }
-        void resume() override { asked_.paused = false; }
-
-    private:
-        Asked& asked_;
-    };
-    class Client final : public HttpClient {
-    public:
-        explicit Client(ScriptHttp& book) : book_(book) {}
-        [[nodiscard]] std::unique_ptr<HttpExchange> start(Request request, HttpReceiver& receiver) override {
-            return std::make_unique<Exchange>(book_.asked.emplace_back(Asked{std::move(request), &receiver}));
-        }
-
-    private:
-        ScriptHttp& book_;
-    };
-
     ScriptLoop& loop_;
 };
 

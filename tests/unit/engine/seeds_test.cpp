@@ -1,7 +1,7 @@
 // Seeds beyond the connection string's plain list: SRV records, and the way back when every node of the map is lost.
 
 #include "topology/seeds.hpp"
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -163,6 +163,18 @@ TEST_CASE("names are resolved anew for every attempt, also after all were lost",
     CHECK(f.cluster.connections("10.0.0.2") == 1);
 }
 
+TEST_CASE("many seeds fail: the error does not tell of all of them", "[seeds]") {
+    std::string where = "couchbase://n0";
+    for (int i = 1; i < 500; ++i) where += ",n" + std::to_string(i);
+    ClusterFixture f(ScriptMap::spread({"n0"}), where);
+    f.loop.net.connect_errors["*"] = std::make_error_code(std::errc::connection_refused);
+    Outcome& connect = f.track(f.bucket->connect());
+    f.loop.advance(1s);
+    REQUIRE(connect.error);
+    CHECK(connect.error->message().size() > 4000);
+    CHECK(connect.error->message().size() < 5000);
+}
+
 // ---- SRV records ------------------------------------------------------------------------------------------------
 
 TEST_CASE("SRV records name the seeds", "[seeds][srv]") {
@@ -213,6 +225,28 @@ TEST_CASE("the name server is silent about the records: the host itself is asked
         f.loop.net.hang_service = false;
         f.loop.run();
         CHECK(connect.ok());
+    }
+    SECTION("and it is not there yet") {
+        f.cluster.refuse("n1");
+        Outcome& connect = f.track(f.bucket->connect());
+        f.loop.advance(2s);
+        CHECK(connect.pending());  // the records may come
+        CHECK(attempts_at(f, "n1") > 1);
+        CHECK(f.loop.net.services_asked.size() == 1);  // nobody asks again before that
+        f.cluster.refuse("n1", false);
+        f.loop.advance(2s);
+        CHECK(connect.ok());
+        CHECK(f.loop.net.pending->empty());
+    }
+    SECTION("and in the end it says that there are none") {
+        f.loop.net.services.emplace();
+        f.cluster.refuse("n1");
+        Outcome& connect = f.track(f.bucket->connect());
+        f.loop.advance(2s);
+        CHECK(connect.pending());
+        f.loop.net.hang_service = false;
+        f.loop.run();
+        CHECK(connect.failed(errc::not_connected));
     }
     SECTION("and nothing comes of either") {
         f.cluster.refuse("n1");

@@ -1,6 +1,6 @@
 // ping, diagnostics, the list of nodes, random keys, meta data, statistics of keys and groups.
 
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -7,6 +7,7 @@
 #include <chaise/async_bucket.hpp>
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,14 +31,8 @@ struct Outcome {
 };
 
 struct Fixture {
-    explicit Fixture(BucketOptions options = {}, std::string_view where = "memcached://node")
-        : bucket(std::in_place, loop.make_iops(), where, options) {
-        bucket->on_unobserved([this](const Error& error) { unobserved.push_back(error); });
-    }
-    ~Fixture() {
-        if (bucket) bucket.reset();
-        loop.net.server = nullptr;
-    }
+    explicit Fixture(BucketOptions options = {}, std::string_view where = "memcached://node");
+    ~Fixture();
 
     template <class T>
     Outcome& track(AsyncResult<T> operation) {
@@ -56,23 +51,13 @@ struct Fixture {
             });
         return outcome;
     }
-    void note(Outcome& outcome) {
-        ++outcome.calls;
-        outcome.at = loop.now();
-        outcome.turn = loop.turns;
-    }
-    Outcome& get(std::string_view key, GetOptions options = {}) { return track(bucket->get(key, options)); }
-    Outcome& upsert(std::string_view key, std::string_view value, UpsertOptions options = {}) {
-        return track(bucket->upsert(key, value, options));
-    }
-    Outcome& counter(std::string_view key, CounterOptions options = {}) { return track(bucket->counter(key, options)); }
+    void note(Outcome& outcome);
+    Outcome& get(std::string_view key, GetOptions options = {});
+    Outcome& upsert(std::string_view key, std::string_view value, UpsertOptions options = {});
+    Outcome& counter(std::string_view key, CounterOptions options = {});
 
     /// Connected, and the books of the wire empty.
-    Fixture& connected() {
-        loop.run();
-        if (!bucket->connected()) throw std::logic_error("not connected");
-        return *this;
-    }
+    Fixture& connected();
     [[nodiscard]] Link& link() { return loop.net.link(); }
 
     ScriptLoop loop;
@@ -81,5 +66,8 @@ struct Fixture {
     std::vector<std::unique_ptr<Outcome>> outcomes;
     std::optional<AsyncBucket> bucket;
 };
+
+extern template Outcome& Fixture::track(AsyncResult<OperationResult> operation);
+extern template Outcome& Fixture::track(AsyncResult<ValueResult> operation);
 
 }  // namespace chaise::testing

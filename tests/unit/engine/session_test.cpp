@@ -1,5 +1,6 @@
 // One connection: bootstrap, pipeline, answers, what the server does wrong. No socket; every byte is the test's.
 
+#include "protocol/response_encoder.hpp"
 #include "tests/unit/engine/session_fixture.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,6 +1,6 @@
 // What a newer map changes: which wins, nodes that come, go, or are lost.
 
-#include "tests/unit/engine/script_cluster.hpp"
+#include "tests/unit/engine/cluster_fixture.hpp"
 
 #include <catch2/catch.hpp>
 

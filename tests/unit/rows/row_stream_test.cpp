@@ -1,12 +1,15 @@
 // The stream of rows: whom it asks, how it ends, what it holds.
 
 #include "rows/row_book.hpp"
+#include "rows/row_errors.hpp"
+#include "rows/row_queue.hpp"
 #include "tests/unit/rows/rows_fixture.hpp"
 
 #include <algorithm>
 #include <array>
 #include <chrono>
 #include <set>
+#include <stdexcept>
 #include <string>
 
 using namespace chaise;
@@ -154,6 +157,51 @@ TEST_CASE("errors in the body, in both shapes, and by HTTP", "[rows]") {
     f.answer(200, R"({"rows":[1],"errors":[{"from":"n2","reason":"down"}]})");
     CHECK(got.ok());
     CHECK(RowsMeta(got.meta).errors() == R"([{"from":"n2","reason":"down"}])");
+}
+
+TEST_CASE("the message of an error has what the server says, in words, once and bounded", "[rows]") {
+    RowsFixture f({"n1"});
+    f.view();
+    f.answer(404, R"({"error":"not_found","reason":"Design document \"_design/d\" not found\r\nok"})");
+    const std::string view = f.all.back()->error->message();
+    CHECK(view.find("not_found: Design document \"_design/d\" not found  ok [HTTP 404") != std::string::npos);
+    CHECK(view.find("reason") == std::string::npos);
+    CHECK(f.all.back()->error->context().server_text.starts_with(R"({"error":"not_found")"));
+
+    f.query();
+    f.answer(400, R"({"errors":[{"code":3000,"msg":"syntax error near \"FRM\""}],"status":"fatal"})");
+    const std::string query = f.all.back()->error->message();
+    CHECK(query.find("syntax error near \"FRM\" (error 3000)") != std::string::npos);
+    CHECK(query.find("fatal") == std::string::npos);
+    // Also of an answer that began well.
+    f.query();
+    f.answer(200, R"({"results":[1],"errors":[{"code":5010,"msg":"lost"}],"status":"errors"})");
+    CHECK(f.all.back()->error->message().find("lost (error 5010)") != std::string::npos);
+    CHECK(f.all.back()->error->message().find("[{") == std::string::npos);
+    CHECK(f.all.back()->error->context().server_text == R"([{"code":5010,"msg":"lost"}])");
+
+    const std::string page = "<html>\n" + std::string(3000, 'x');
+    f.view();
+    f.answer(500, page);
+    const Error& html = *f.all.back()->error;
+    CHECK(html.context().message.starts_with("HTTP status 500: <html> xxx"));
+    CHECK(html.context().message.ends_with("x..."));
+    CHECK(html.message().size() < 400);
+    CHECK(html.context().server_text == page);
+    f.view();
+    f.answer(500, R"({"error":"error","reason":")" + std::string(3000, 'r') + "\"}");
+    CHECK(f.all.back()->error->context().message == "error: " + std::string(505, 'r') + "...");
+    f.view();
+    f.answer(500, "");
+    CHECK(f.all.back()->error->context().message == "HTTP status 500");
+}
+
+TEST_CASE("what a server says in one line", "[rows]") {
+    CHECK(detail::one_line("a\tb\n") == "a b");
+    CHECK(detail::one_line("abcdef", 6) == "abcdef");
+    CHECK(detail::one_line("abcdefg", 6) == "abcdef...");
+    CHECK(detail::one_line("abcd\u00e9", 5) == "abcd...");  // not half of a letter
+    CHECK(detail::one_line("\n", 5).empty());
 }
 
 TEST_CASE("errors of the query service have their numbers", "[rows]") {
@@ -324,6 +372,88 @@ TEST_CASE("nothing is read while nobody takes the rows", "[rows]") {
     CHECK(got.rows.size() == 21);
 }
 
+TEST_CASE("200,000 rows for who is slower than they come: what is held is bounded", "[rows]") {
+    RowsFixture f;
+    Rows rows = f.bucket->view_query("d", "v");
+    f.http.last().head(200);
+    f.http.last().body("{\"total_rows\":200000,\"rows\":[");
+    constexpr int total = 200'000;
+    int sent = 0;
+    int taken = 0;
+    std::size_t held = 0;
+    std::size_t most_held = 0;
+    int pauses = 0;
+    const auto row_text = [](int n) {
+        std::string number = std::to_string(n);
+        return R"({"id":"beer_)" + std::string(8 - number.size(), '0') + number + R"(","key":")" +
+               std::string(60, 'k') + R"(","value":null})";
+    };
+    const std::size_t row_size = row_text(0).size();
+    // As a network: 16 KiB at a time, in pieces that end anywhere, as long as somebody wants them.
+    std::string waiting;
+    const auto feed = [&] {
+        while (!f.http.last().paused && (sent < total || !waiting.empty())) {
+            while (waiting.size() < 16384 && sent < total) {
+                waiting += row_text(sent++);
+                if (sent < total) waiting += ',';
+            }
+            const std::string piece = waiting.substr(0, 16384);
+            waiting.erase(0, piece.size());
+            held += piece.size();
+            f.http.last().body(piece);
+            most_held = std::max(most_held, held);
+        }
+        if (f.http.last().paused) ++pauses;
+    };
+    const auto take = [&](int count) -> Task<> {
+        for (int i = 0; i < count; ++i) {
+            const Row one = co_await rows.next();
+            if (one.json() != row_text(taken)) throw std::runtime_error("another row was expected");
+            held -= one.json().size() + 1;
+            ++taken;
+        }
+    };
+    while (taken < total) {
+        feed();
+        f.loop.run();
+        spawn(f.loop, take(std::min(100, total - taken)));  // a tenth of what may come meanwhile
+        f.loop.run();
+    }
+    CHECK(taken == total);
+    CHECK(row_size * static_cast<std::size_t>(total) > 20'000'000);
+    CHECK(pauses > 50);
+    CHECK(most_held > 256 * 1024);
+    CHECK(most_held <= 256 * 1024 + 2 * 16384 + row_size);  // the level, the piece that went over it, half a row
+    f.http.last().body("]}");
+    f.http.last().end();
+    auto& rest = f.run(std::move(rows));
+    CHECK(rest.ok());
+    CHECK(rest.rows.empty());
+}
+
+TEST_CASE("memory of rows that wait: of blocks, also of those that are kept to be used again", "[rows]") {
+    detail::RowQueue queue;
+    std::string piece;
+    std::size_t most = 0;
+    for (int round = 0; round < 1000; ++round) {
+        for (int n = 0; n < 20; ++n) {  // 320 KiB wait
+            queue.begin_piece(16384);
+            for (int i = 0; i < 160; ++i)
+                queue.add(
+                    R"({"id":"beer_00000001","key":"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk","value":null})");
+            REQUIRE(queue.end_piece());
+        }
+        most = std::max(most, queue.memory());
+        Row row;
+        while (queue.take(row)) {
+        }
+        CHECK(queue.empty());
+    }
+    CHECK(most > 320 * 1024);
+    CHECK(most < 3 * 320 * 1024);
+    CHECK(queue.memory() < 4 * 40 * 1024);  // four blocks, for those that come next
+}
+
 TEST_CASE("time: until the answer begins, all attempts together; and in silence", "[rows]") {
     RowsFixture f;
     auto& late = f.view({.timeout = 2s});
@@ -344,6 +474,24 @@ TEST_CASE("time: until the answer begins, all attempts together; and in silence"
     receiver->on_end({std::make_error_code(std::errc::timed_out), "silence", true, true});
     f.loop.run();
     CHECK(slow.failed(errc::timeout_after_send));
+}
+
+TEST_CASE("whether a statement may have changed something", "[rows]") {
+    RowsFixture f({"n1"});
+    const auto failed = [&](std::string_view body, const QueryOptions& options = {}) {
+        auto& got = f.query(options);
+        f.answer(200, body);
+        REQUIRE(got.error);
+        return got.error->may_have_happened();
+    };
+    constexpr std::string_view half_done =
+        R"({"results":[],"errors":[{"code":12009,"msg":"DML Error"}],"status":"errors"})";
+    CHECK(failed(half_done));
+    CHECK_FALSE(failed(half_done, {.readonly = true}));
+    CHECK(failed(R"({"results":[],"status":"timeout"})"));
+    CHECK(failed(R"({"results":[1,{]})"));
+    CHECK(failed(R"({"results":[1,nonsense]})"));
+    CHECK_FALSE(failed(R"({"errors":[{"code":3000,"msg":"syntax error"}],"status":"fatal"})"));
 }
 
 TEST_CASE("destroying rows ends the request; closing the bucket ends the rows", "[rows]") {

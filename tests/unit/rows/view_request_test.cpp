@@ -123,7 +123,47 @@ TEST_CASE("options that contradict each other are refused, each with a reason", 
     refused({.raw = "key=\"a b\""});
     refused({.connection_timeout = 999us});
     refused({.timeout = 0s});
+    refused({.raw = "limit=2", .extra = "x=1", .unrecognized_ok = true});
+    refused({.raw = "limit=2", .passthrough = true});
     CHECK(request({.key = "1", .startkey_docid = "x"}).refused == errc::success);
+}
+
+TEST_CASE("options that have no member are refused by name, unless they are wanted", "[rows]") {
+    CHECK(refused({.extra = "colour=red"}) == "extra: unknown option colour (unrecognized_ok sends it)");
+    CHECK(refused({.extra = "limit=2"}) == "extra: limit is set by its own member of the options");
+    refused({.extra = "colour=red&limit=2", .unrecognized_ok = true});
+    refused({.extra = "colour", .unrecognized_ok = true});
+    refused({.extra = "=red", .unrecognized_ok = true});
+    refused({.extra = "a=1&&b=2", .unrecognized_ok = true});
+    refused({.extra = "a=1 2", .unrecognized_ok = true});
+    refused({.extra = "a=1\r\nHost: x", .unrecognized_ok = true});
+    CHECK(written({.extra = "a=%22x%22", .unrecognized_ok = true}) == "a=%22x%22");
+    CHECK(written({.limit = 1, .extra = "a=&b=2=3", .unrecognized_ok = true}) == "limit=1&a=&b=2=3");
+    CHECK(written({.unrecognized_ok = true}).empty());
+    // In the address also if keys are in the body, and counted there.
+    const std::string keys = "[" + std::string(2100, ' ') + "1]";
+    const RowRequest post = request({.keys = keys, .extra = "a=1", .unrecognized_ok = true});
+    CHECK(post.method == "POST");
+    CHECK(post.target == "/b/_design/d/_view/v?a=1");
+    const std::string too_long = "a=" + std::string(longest_view_parameters, 'x');
+    CHECK(request({.extra = too_long, .unrecognized_ok = true}).refused == errc::value_too_large);
+}
+
+TEST_CASE("passthrough: keys are sent as they are given", "[rows]") {
+    CHECK(written({.key = "%22a%20b%22", .passthrough = true}) == "key=%22a%20b%22");
+    CHECK(written({.keys = "not_json", .passthrough = true}) == "keys=not_json");
+    CHECK(written({.startkey = "1", .endkey = "%5B2%5D", .startkey_docid = "a%2Bb", .passthrough = true}) ==
+          "startkey=1&startkey_docid=a%2Bb&endkey=%5B2%5D");
+    CHECK(written({.stale = Stale::updated, .limit = 2, .passthrough = true}) == "stale=false&limit=2");
+    CHECK(refused({.key = "\"a b\"", .passthrough = true}) == "key must be percent-encoded with passthrough");
+    refused({.keys = "[1]&limit=1", .passthrough = true});
+    refused({.startkey = "1\n", .passthrough = true});
+    refused({.startkey = "1", .startkey_docid = "#", .passthrough = true});
+    refused({.end_range = "[\xc3\xbc]", .passthrough = true});
+    refused({.key = "1", .keys = "1", .passthrough = true});  // contradictions are none the less
+    refused({.extra = "colour=red", .passthrough = true});    // and what is unknown is unknown
+    const std::string keys(longest_view_parameters, '1');
+    CHECK(request({.keys = keys, .passthrough = true}).refused == errc::value_too_large);
 }
 
 TEST_CASE("what should be JSON must be JSON", "[rows]") {

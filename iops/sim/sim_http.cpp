@@ -1,0 +1,359 @@
+#include "iops/sim/sim_http.hpp"
+
+#include <http_parser.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <exception>
+#include <optional>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace chaise::testing::sim {
+
+namespace {
+
+// What is kept of a body that nobody wants to hear of yet; one read more may come.
+constexpr std::size_t most_kept = std::size_t{64} * 1024;
+
+bool has_control_or_blank(std::string_view text) {
+    return std::any_of(text.begin(), text.end(), [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return byte <= 0x20 || byte == 0x7f;
+    });
+}
+
+// What would make another request of it than the one that was meant.
+const char* why_not(const HttpClient::Request& request) {
+    if (request.method.empty() || has_control_or_blank(request.method)) return "the method is malformed";
+    if (request.host.empty() || has_control_or_blank(request.host)) return "the host is malformed";
+    if (!request.target.starts_with('/') || has_control_or_blank(request.target)) return "the target is malformed";
+    if (request.username.find(':') != std::string::npos) return "a username with a colon cannot be told in HTTP";
+    for (const HttpClient::Header& header : request.headers) {
+        if (header.name.empty() || has_control_or_blank(header.name) || header.name.find(':') != std::string::npos ||
+            header.value.find_first_of("\r\n") != std::string::npos) {
+            return "a header is malformed";
+        }
+    }
+    return nullptr;
+}
+
+std::string base64(std::string_view text) {
+    constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); i += 3) {
+        unsigned bits = 0;
+        for (std::size_t j = 0; j < 3; ++j) {
+            bits = bits << 8 | (i + j < text.size() ? static_cast<unsigned char>(text[i + j]) : 0u);
+        }
+        for (std::size_t j = 0; j < 4; ++j) out += i + j <= text.size() ? digits[bits >> (18 - 6 * j) & 63] : '=';
+    }
+    return out;
+}
+
+std::string text_of(const HttpClient::Request& request) {
+    const bool numeric_6 = request.host.find(':') != std::string::npos;
+    std::string text = request.method + " " + request.target + " HTTP/1.1\r\nHost: " + (numeric_6 ? "[" : "") +
+                       request.host + (numeric_6 ? "]:" : ":") + std::to_string(request.port) +
+                       "\r\nUser-Agent: chaise\r\nAccept: */*\r\nConnection: close\r\n";
+    if (!request.username.empty()) {
+        text += "Authorization: Basic " + base64(request.username + ":" + request.password) + "\r\n";
+    }
+    for (const HttpClient::Header& header : request.headers) text += header.name + ": " + header.value + "\r\n";
+    const bool without = request.method == "GET" || request.method == "HEAD" || request.method == "DELETE";
+    if (!request.body.empty() || !without) text += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";
+    return text.append("\r\n").append(request.body);
+}
+
+}  // namespace
+
+class SimHttpExchange final : public HttpExchange, ResolveHandler, ConnectHandler, TransportHandler {
+public:
+    SimHttpExchange(SimHttpClient& client, HttpClient::Request request, HttpReceiver& receiver)
+        : iops_(client.iops_),
+          client_(&client),
+          receiver_(receiver),
+          request_(std::move(request)),
+          news_(iops_.timer_event_factory()),
+          limits_(iops_.timer_event_factory()),
+          started_(iops_.now()),
+          heard_(started_) {
+        client.exchanges_.insert(this);
+        news_->set_handler([](void* self, int) { static_cast<SimHttpExchange*>(self)->tell(); }, this);
+        limits_->set_handler([](void* self, int) { static_cast<SimHttpExchange*>(self)->check_limits(); }, this);
+        http_parser_init(&parser_, HTTP_RESPONSE);
+        parser_.data = this;
+        if (const char* why = why_not(request_)) {
+            end(std::make_error_code(std::errc::invalid_argument), why);
+        } else {
+            unsent_ = text_of(request_);
+            pending_ = iops_.transport_factory().resolve(request_.host, *this);
+            arm_limits();
+        }
+    }
+    ~SimHttpExchange() override {
+        if (gone_ != nullptr) *gone_ = true;
+        if (client_ != nullptr) client_->exchanges_.erase(this);
+        orphan();
+    }
+
+    void pause() override { paused_ = true; }
+    void resume() override {
+        if (!std::exchange(paused_, false) || client_ == nullptr) return;
+        heard_ = iops_.now();
+        arm_limits();
+        news();
+    }
+
+    // The client goes: nothing is told any more.
+    void orphan() noexcept {
+        if (client_ == nullptr) return;
+        pending_.reset();
+        transport_.reset();
+        iops_.cleanup(*news_);
+        iops_.cleanup(*limits_);
+        client_ = nullptr;
+    }
+
+private:
+    // ---- the connection ---------------------------------------------------------------------------------------
+
+    void on_resolve(std::vector<std::string> addresses, std::error_code error) override {
+        pending_.reset();
+        if (error || addresses.empty()) {
+            if (!error) error = std::make_error_code(std::errc::host_unreachable);
+            return end(error, "cannot resolve \"" + request_.host + "\": " + error.message());
+        }
+        resolved_ = true;
+        addresses_ = std::move(addresses);
+        connect();
+    }
+    void connect() { pending_ = iops_.transport_factory().connect({addresses_[next_++], request_.port}, *this); }
+    void on_connect(std::unique_ptr<Transport> transport, std::error_code error) override {
+        pending_.reset();
+        if (!transport && next_ < addresses_.size()) return connect();
+        if (!transport) {
+            return end(error, "cannot connect to " + request_.host + ":" + std::to_string(request_.port) + ": " +
+                                  error.message());
+        }
+        transport_ = std::move(transport);
+        transport_->set_handler(*this);
+        sent_ = true;
+        heard_ = iops_.now();
+        arm_limits();
+        read();
+        send();
+    }
+    void send() {
+        if (unsent_.empty()) return;
+        const ConstBuffer rest{unsent_.data(), unsent_.size()};
+        const WriteResult result = transport_->write({&rest, 1});
+        unsent_.erase(0, result.bytes);
+        // An error shows when it is read, behind what the server may have said before.
+        if (!result.error && !unsent_.empty()) transport_->wait_writable();
+    }
+    void on_writable() override { send(); }
+
+    void read() {
+        reading_ = true;
+        transport_->read({buffer_.data(), buffer_.size()});
+    }
+    void on_read(std::size_t bytes, std::error_code error) override {
+        reading_ = false;
+        heard_ = iops_.now();
+        if (error) return end(std::make_error_code(std::errc::connection_reset), error.message());
+        const std::size_t used = http_parser_execute(&parser_, &settings(), buffer_.data(), bytes);
+        if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+        if (complete_) return end({}, {});
+        if (bytes == 0) return end(std::make_error_code(std::errc::connection_reset), "it ended within the answer");
+        if (used != bytes || HTTP_PARSER_ERRNO(&parser_) != HPE_OK) {
+            return end(std::make_error_code(std::errc::protocol_error),
+                       http_errno_description(HTTP_PARSER_ERRNO(&parser_)));
+        }
+        arm_limits();
+        if (body_.size() < most_kept) read();
+        news();
+    }
+    void end(std::error_code error, std::string message) {
+        pending_.reset();
+        transport_.reset();
+        if (limits_->active()) iops_.cancel(*limits_);
+        end_ = HttpEnd{error, std::move(message), sent_, resolved_};
+        news();
+    }
+
+    // ---- the answer: no exception passes through the parser, which is C -----------------------------------------
+
+    template <int (SimHttpExchange::*Member)(std::string_view)>
+    static int data(http_parser* parser, const char* at, std::size_t length) noexcept {
+        auto& self = *static_cast<SimHttpExchange*>(parser->data);
+        try {
+            return (self.*Member)({at, length});
+        } catch (...) {
+            self.failure_ = std::current_exception();
+            return -1;
+        }
+    }
+    static const http_parser_settings& settings() {
+        static const http_parser_settings callbacks = [] {
+            http_parser_settings s;
+            http_parser_settings_init(&s);
+            s.on_header_field = data<&SimHttpExchange::on_header_field>;
+            s.on_header_value = data<&SimHttpExchange::on_header_value>;
+            s.on_headers_complete = [](http_parser* parser) {
+                return static_cast<SimHttpExchange*>(parser->data)->on_headers_complete();
+            };
+            s.on_body = data<&SimHttpExchange::on_body_bytes>;
+            s.on_message_complete = [](http_parser* parser) {
+                auto& self = *static_cast<SimHttpExchange*>(parser->data);
+                self.complete_ = self.head_;
+                if (self.complete_) http_parser_pause(parser, 1);  // what comes behind is nobody's
+                return 0;
+            };
+            return s;
+        }();
+        return callbacks;
+    }
+    int on_header_field(std::string_view part) {
+        if (std::exchange(in_value_, false)) field_.clear();
+        field_ += part;
+        return 0;
+    }
+    int on_header_value(std::string_view part) {
+        in_value_ = true;
+        std::string name = field_;
+        for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+        if (!head_ && name == "content-type") content_type_ += part;
+        return 0;
+    }
+    // 1: there is no body, whatever the headers say.
+    int on_headers_complete() noexcept {
+        if (parser_.status_code < 200) return 0;  // "continue"; the answer comes
+        head_ = true;
+        return request_.method == "HEAD" ? 1 : 0;
+    }
+    int on_body_bytes(std::string_view bytes) {
+        body_ += bytes;
+        return 0;
+    }
+
+    // ---- what the receiver is told ------------------------------------------------------------------------------
+
+    void news() {
+        if (!paused_ && !telling_ && !news_->active()) iops_.defer(*news_);
+    }
+    void tell() {
+        IOPS& iops = iops_;
+        std::exception_ptr exception;
+        bool gone = false;
+        gone_ = &gone;
+        telling_ = true;
+        try {
+            while (!gone && tell_one()) {
+            }
+        } catch (...) {
+            exception = std::current_exception();
+        }
+        if (!gone) {
+            gone_ = nullptr;
+            telling_ = false;
+            if (exception) news();  // the rest, on another turn
+            if (transport_ && !reading_ && body_.size() < most_kept) read();
+        }
+        if (exception) iops.on_exception(std::move(exception));
+    }
+    // False: that was all, or it is not wanted now.
+    bool tell_one() {
+        if (paused_ || client_ == nullptr) return false;
+        if (head_ && !head_told_) {
+            head_told_ = true;
+            receiver_.on_head(static_cast<int>(parser_.status_code), content_type_);
+            return true;
+        }
+        if (!body_.empty()) {
+            const std::string bytes = std::exchange(body_, {});
+            receiver_.on_body(bytes);
+            return true;
+        }
+        if (!end_) return false;
+        const HttpEnd how = *std::exchange(end_, std::nullopt);
+        receiver_.on_end(how);
+        return false;
+    }
+
+    // ---- its limits ---------------------------------------------------------------------------------------------
+
+    void arm_limits() {
+        TimePoint first = TimePoint::max();
+        const auto limit = [&](Duration duration, TimePoint since) {
+            if (duration > Duration::zero()) first = std::min(first, since + duration);
+        };
+        limit(request_.timeout, started_);
+        if (!sent_) limit(request_.connect_timeout, started_);
+        if (sent_) limit(request_.idle_timeout, heard_);
+        if (first == TimePoint::max() || (limits_->active() && armed_for_ <= first)) return;
+        armed_for_ = first;
+        const auto delay = std::chrono::ceil<std::chrono::microseconds>(first - iops_.now());
+        iops_.schedule(*limits_, std::max(delay, std::chrono::microseconds{0}));
+    }
+    void check_limits() {
+        const TimePoint now = iops_.now();
+        const auto over = [&](Duration limit, TimePoint since) {
+            return limit > Duration::zero() && now - since >= limit;
+        };
+        const auto timed_out = std::make_error_code(std::errc::timed_out);
+        if (paused_) heard_ = now;
+        if (over(request_.timeout, started_)) {
+            return end(timed_out, sent_ ? "no complete answer in time" : "not sent in time");
+        }
+        if (!sent_ && over(request_.connect_timeout, started_)) {
+            return end(timed_out, resolved_ ? "no connection in time" : "the name was not resolved in time");
+        }
+        if (sent_ && over(request_.idle_timeout, heard_)) return end(timed_out, "the server has gone silent");
+        arm_limits();
+    }
+
+    IOPS& iops_;
+    SimHttpClient* client_;
+    HttpReceiver& receiver_;
+    const HttpClient::Request request_;
+    std::unique_ptr<TimerEvent> news_;
+    std::unique_ptr<TimerEvent> limits_;
+    TimePoint started_;
+    TimePoint heard_;
+    TimePoint armed_for_{};
+    std::unique_ptr<Pending> pending_;  // resolution or connect
+    std::vector<std::string> addresses_;
+    std::size_t next_ = 0;
+    std::unique_ptr<Transport> transport_;
+    std::string unsent_;
+    std::array<char, 16384> buffer_{};
+    http_parser parser_{};
+    std::exception_ptr failure_;
+    std::string field_;
+    std::string content_type_;
+    std::string body_;  // what has arrived and was not told
+    std::optional<HttpEnd> end_;
+    bool in_value_ = false;
+    bool head_ = false;
+    bool head_told_ = false;
+    bool complete_ = false;
+    bool resolved_ = false;
+    bool sent_ = false;
+    bool reading_ = false;
+    bool paused_ = false;
+    bool telling_ = false;
+    bool* gone_ = nullptr;  // set while it tells
+};
+
+SimHttpClient::~SimHttpClient() {
+    for (SimHttpExchange* exchange : std::exchange(exchanges_, {})) exchange->orphan();
+}
+
+std::unique_ptr<HttpExchange> SimHttpClient::start(Request request, HttpReceiver& receiver) {
+    return std::make_unique<SimHttpExchange>(*this, std::move(request), receiver);
+}
+
+}  // namespace chaise::testing::sim
