@@ -57,7 +57,8 @@ void KvNode::send(Bucket& bucket, std::uint16_t vbucket, const Stream& stream, s
     auto& link = links_[stream.to];
     const Duration delay = cluster_->replication_delay(id_, stream.to);
     item.extra = draw_extra(cluster_->replication_spread());
-    if (delay + item.extra == Duration::zero() && link.empty()) return deliver(stream.to, item, time);
+    if (delay == Duration::zero() && item.extra == Duration::zero() && link.empty())
+        return deliver(stream.to, item, time);
     arm(due(time.now + item.extra, delay), time);
     link.push_back(std::move(item));
 }
@@ -96,7 +97,7 @@ void KvNode::to_disk(Bucket& bucket, VBucket& vbucket, std::uint64_t seqno, cons
     OnTheWay item{time.now, bucket.shared_from_this(), vbucket.id(), vbucket.incarnation(), seqno, document};
     const Duration delay = cluster_->persistence_delay(id_);
     item.extra = draw_extra(cluster_->persistence_spread());
-    if (delay + item.extra == Duration::zero() && unpersisted_.empty()) return persist(item, time);
+    if (delay == Duration::zero() && item.extra == Duration::zero() && unpersisted_.empty()) return persist(item, time);
     arm(due(time.now + item.extra, delay), time);
     unpersisted_.push_back(std::move(item));
 }

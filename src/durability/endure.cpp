@@ -135,8 +135,10 @@ bool Endure::follow(const ClusterMap& map) {
         const auto found = std::find(map.kv.begin(), map.kv.end(), servers_[i]);
         if (found != map.kv.end()) now[i] = static_cast<std::int16_t>(found - map.kv.begin());
     }
+    // A map without a revision is told apart by what it says.
+    bool another = map.rev || servers_ != map.kv;
     servers_ = map.kv;
-    if (pending_ == 0) return true;
+    if (pending_ == 0) return another;
     for (Key& key : keys_) {
         if (key.outcome) continue;
         for (unsigned i = 0; i < most_copies; ++i) {
@@ -144,6 +146,7 @@ bool Endure::follow(const ClusterMap& map) {
             const std::int16_t server = i < places(map) ? map.server(key.vbucket, i) : ClusterMap::nobody;
             const std::int16_t same_node =
                 copy.server == ClusterMap::nobody ? ClusterMap::nobody : now[static_cast<std::size_t>(copy.server)];
+            another = another || server != same_node;
             if (server != same_node || server == ClusterMap::nobody) copy = {};
             copy.server = server;
         }
@@ -154,7 +157,7 @@ bool Endure::follow(const ClusterMap& map) {
                    "there are fewer copies than when it began: " + too_many(key, replicas));
         }
     }
-    return true;
+    return another;
 }
 
 bool Endure::wanted(const Key& key, std::size_t at) noexcept {

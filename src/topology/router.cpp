@@ -122,10 +122,11 @@ Line& Router::any() noexcept {
     for (auto& session : nodes_) {
         if (session && session->ready()) return *session;
     }
+    Session* any = nullptr;
     for (auto& session : nodes_) {
-        if (session) return *session;
+        if (session && (!any || any->failed())) any = session.get();
     }
-    return waiting_;
+    return any ? static_cast<Line&>(*any) : waiting_;
 }
 
 Router::Route Router::route(std::uint16_t vbucket, unsigned copy) noexcept {

@@ -493,6 +493,18 @@ TEST_CASE("endure: it follows the map", "[endure]") {
         one.sweep({found, found, found, found});
         CHECK(one.outcome() == errc::success);
     }
+    SECTION("a map without a revision is another one by what it says") {
+        protocol::ClusterMap map = *one.map;
+        map.rev.reset();
+        CHECK_FALSE(one.run.follow(map));
+        CHECK_FALSE(one.run.follow(map));
+        CHECK(one.key().replicated_on() == 0b010);
+        std::swap(one.script.replicas[0][0], one.script.replicas[0][1]);
+        map = *parsed(one.script);
+        map.rev.reset();
+        CHECK(one.run.follow(map));
+        CHECK_FALSE(one.run.follow(map));
+    }
     SECTION("fewer copies than wanted: it is impossible now") {
         one.change([](ScriptMap& map) { map.replicas[0][1] = -1; });
         CHECK(one.run.follow(*one.map));
