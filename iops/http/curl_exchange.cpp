@@ -14,6 +14,8 @@ namespace {
 
 /// What is kept of a body that nobody wants to hear of yet; curl has about as much of its own.
 constexpr std::size_t most_kept = std::size_t{64} * 1024;
+/// Of what the network has.
+constexpr std::size_t read_at_once = std::size_t{64} * 1024;
 
 bool has_control(std::string_view text) {
     return std::any_of(text.begin(), text.end(), [](char c) {
@@ -179,6 +181,7 @@ CURLcode CurlExchange::configure(const std::vector<std::string>& addresses) {
     set(CURLOPT_ERRORBUFFER, error_text_.data());
     set(CURLOPT_HEADERFUNCTION, &CurlExchange::on_header);
     set(CURLOPT_HEADERDATA, this);
+    set(CURLOPT_BUFFERSIZE, static_cast<long>(read_at_once));
     set(CURLOPT_WRITEFUNCTION, &CurlExchange::on_write);
     set(CURLOPT_WRITEDATA, this);
     set(CURLOPT_PREREQFUNCTION, &CurlExchange::on_request);
