@@ -48,6 +48,8 @@ template <class R>
 concept Keys = requires(AsyncBucket& bucket, const R& range) { bucket.get_multi(range); };
 template <class R>
 concept Stored = requires(AsyncBucket& bucket, const R& range) { bucket.upsert_multi(range); };
+template <class T>
+concept Appended = requires(AsyncBucket& bucket, const T& value) { bucket.append("k", value); };
 struct ReplicaEntry {
     std::string_view key;
     bool replica = true;
@@ -110,6 +112,50 @@ TEST_CASE("Delete.mixed, notfound") {
         const auto there = co_await bucket.exists_multi(all);
         CHECK_FALSE(there[0].result->exists());
         CHECK(there[1].result->exists());
+    });
+}
+
+TEST_CASE("Append.append_prepend, binary, enoent") {
+    // Bytes, as text or otherwise; an object is neither.
+    static_assert(Appended<std::string> && Appended<std::string_view> && Appended<const char*>);
+    static_assert(!Appended<std::vector<std::string>> && !Appended<std::map<std::string, std::string>>);
+    on_clusters([](ClusterRun& run) -> Task<> {
+        AsyncBucket& bucket = run.bucket();
+        const std::string key = run.key("fragments");
+        const auto missing = co_await bucket.append(key, "v").as_expected();
+        CHECK(code_of(missing) == errc::document_not_found);
+        co_await bucket.upsert(key, "middle", {.flags = 0x03000002});
+        const std::string head("\xff\0", 2), tail("\0\xfe\0", 3);
+        const auto appended = co_await bucket.append(key, tail);
+        const auto prepended = co_await bucket.prepend(key, head, {.cas = appended.cas()});
+        const auto found = co_await bucket.get(key);
+        CHECK(found.value() == head + "middle" + tail);
+        CHECK(found.flags() == 0x03000002);
+        CHECK(found.cas() == prepended.cas());
+    });
+}
+
+TEST_CASE("Touch.trivial, multi, dict") {
+    ClusterRun run({.nodes = 2});
+    run([](ClusterRun& r) -> Task<> {
+        AsyncBucket& bucket = r.bucket();
+        const auto all = three(r, "touched");
+        for (const std::string& key : all) co_await bucket.upsert(key, "v", {.expiry = 1s});
+        co_await bucket.touch(all[0], Expiry{});  // never
+        co_await bucket.touch_multi(keys(all[1], all[2]));
+        co_await pass(r, 2s);
+        auto left = co_await bucket.get_multi(all);
+        CHECK(left.all_ok());
+        co_await bucket.touch(all[0], 1s);
+        const std::map<std::string, std::chrono::seconds> each = {{all[1], 1s}, {all[2], 1h}};
+        co_await bucket.touch_multi(each);
+        co_await pass(r, 2s);
+        left = co_await bucket.get_multi(all, {.quiet = true});
+        CHECK_FALSE(left[0].success());
+        CHECK_FALSE(left[1].success());
+        CHECK(left[2].success());
+        const auto gone = co_await bucket.touch(all[0], 1s).as_expected();
+        CHECK(code_of(gone) == errc::document_not_found);
     });
 }
 
