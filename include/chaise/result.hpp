@@ -24,6 +24,8 @@ public:
     /// `errc::success`, or `errc::document_not_found` when `quiet` turned that error into a result.
     [[nodiscard]] errc rc() const noexcept { return rc_; }
     [[nodiscard]] bool success() const noexcept { return rc_ == errc::success; }
+    /// rc() in words.
+    [[nodiscard]] std::string errstr() const;
     /// Of the document after the operation; 0 if the operation has none.
     [[nodiscard]] Cas cas() const noexcept { return cas_; }
 

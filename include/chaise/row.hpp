@@ -55,9 +55,12 @@ private:
 class RowsMeta {
 public:
     RowsMeta() = default;
-    explicit RowsMeta(std::string json) noexcept : json_(std::move(json)) {}
+    explicit RowsMeta(std::string json, int http_status = 0) noexcept
+        : json_(std::move(json)), http_status_(http_status) {}
     /// `{"total_rows":3,"rows":[],"errors":[…]}`
     [[nodiscard]] const std::string& json() const noexcept { return json_; }
+    /// 0: no answer came.
+    [[nodiscard]] int http_status() const noexcept { return http_status_; }
     /// A member's value as it is written; empty: there is none.
     [[nodiscard]] std::string_view member(std::string_view name) const noexcept;
     /// Of views: the rows that the index has (seed: indexed_rows). Not told for reduced views.
@@ -72,6 +75,7 @@ public:
 
 private:
     std::string json_;
+    int http_status_ = 0;
 };
 
 }  // namespace chaise

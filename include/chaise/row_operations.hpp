@@ -62,7 +62,7 @@ public:
         return ViewPages(handle_, design, view, size, options);
     }
     /// Where the bucket's views are written down.
-    [[nodiscard]] DesignDocuments design_documents() { return DesignDocuments(handle_); }
+    [[nodiscard]] BasicDesignDocuments<Face> design_documents() { return {face_, handle_}; }
 
     /// The same by callbacks, for a subclass of AsyncViewBase, whose constructor gets a ViewCall and `args`; it is sent
     /// by its start() (seed: `query(design, view, itercls=MyView)`).

@@ -149,6 +149,8 @@ public:
     [[nodiscard]] static std::size_t place_of(const Slot& part) noexcept;
     /// The part, of that kind, has its result when the time is over.
     void pause(Slot& part, Duration time);
+    /// In the next turn.
+    void end_pause_soon(Slot& part);
     /// A part is done, or all are added: the last delivers the whole's outcome.
     void finish_part(Slot& whole);
     /// The whole ends without an outcome, and without a handle.
@@ -181,8 +183,8 @@ public:
     template <class T>
     void deliver(Slot& slot, T& result);
     void deliver_error(Slot& slot, Error& error);
-    /// Everything in the line fails (its credentials are wrong, …).
-    void fail_all(Line& line, errc code, const std::string& message);
+    /// Everything in the line that had begun by then fails (its credentials are wrong, …).
+    void fail_all(Line& line, errc code, const std::string& message, TimePoint begun_by = TimePoint::max());
     /// One more attempt.
     static void count_retry(Slot& slot) noexcept {
         if (slot.retries != 0xffff) ++slot.retries;
@@ -195,8 +197,9 @@ public:
     void connecting_done();
     /// An operation of parts waits for the collection's id.
     [[nodiscard]] bool awaited(const Collection& collection);
-    /// They end with this error.
-    void fail_waiting(const Collection& collection, errc code, const std::string& message);
+    /// They end with this error, if they had begun by then.
+    void fail_waiting(const Collection& collection, errc code, const std::string& message,
+                      TimePoint begun_by = TimePoint::max());
     void connecting_failed(errc code, const std::string& message, const std::string& node);
 
     /// Before a request goes to a line, or to the line's next connection: it is made to fit what is agreed upon there.

@@ -194,6 +194,9 @@ std::string_view operation_name(OperationKind kind) noexcept {
             return "get_random_key";
         case OperationKind::ping:
             return "ping";
+        case OperationKind::design:
+        case OperationKind::design_list:
+            return "design_documents";
         case OperationKind::multi_replica:
         case OperationKind::multi_observe:
         case OperationKind::multi_stats:

@@ -6,6 +6,7 @@
 #include "operation/probe.hpp"
 
 #include <chaise/collections_manifest.hpp>
+#include <chaise/design_options.hpp>
 #include <chaise/diagnostics.hpp>
 #include <chaise/meta.hpp>
 #include <chaise/multi_result.hpp>
@@ -76,6 +77,10 @@ void with_result_type(OperationKind kind, F&& f) {
             return f(std::type_identity<RandomKeyResult>{});
         case OperationKind::ping:
             return f(std::type_identity<PingResult>{});
+        case OperationKind::design:
+            return f(std::type_identity<HttpResult>{});
+        case OperationKind::design_list:
+            return f(std::type_identity<DesignListResult>{});
         case OperationKind::multi_replica:
             return f(std::type_identity<MultiResult<ReplicaResult>>{});
         case OperationKind::multi_observe:
@@ -159,15 +164,15 @@ void Core::deliver_queued(Slot& slot) {
     }
 }
 
-void Core::fail_all(Line& line, errc code, const std::string& message) {
-    for (Slot* slot = line.pipeline().first(); slot;) {
-        Slot* next = slot->next;
+void Core::fail_all(Line& line, errc code, const std::string& message, TimePoint begun_by) {
+    for (Slot *slot = line.pipeline().first(), *next = nullptr; slot; slot = next) {
+        next = slot->next;
+        if (slot->started > begun_by) continue;
         const bool sent = line.pipeline().sent(*slot);
         Error error = (slot->owners & owned_by_user) != 0 ? make_error(*slot, code, message, sent) : Error();
         line.pipeline().remove(*slot);  // the connection is closed: no response will come
         free_accumulator(*slot);
         fail_later(*slot, std::move(error));
-        slot = next;
     }
 }
 

@@ -75,6 +75,12 @@ void Core::pause(Slot& part, Duration time) {
     add_deadline(part, std::max(time, Duration{0}));
 }
 
+void Core::end_pause_soon(Slot& part) {
+    if (part.sequence == 0) return;  // it is ending
+    deadlines_.remove(part);
+    add_deadline(part, Duration{0});
+}
+
 void Core::leave_pause(Slot& part) noexcept {
     if (part.sequence == 0) return;
     Slot* const last = pausing_.back();
@@ -177,10 +183,10 @@ bool Core::awaited(const Collection& collection) {
                        [&](Slot* slot) { return slot->collection == &collection && waits_for_collection(*slot); });
 }
 
-void Core::fail_waiting(const Collection& collection, errc code, const std::string& message) {
+void Core::fail_waiting(const Collection& collection, errc code, const std::string& message, TimePoint begun_by) {
     std::vector<Slot*> failed;
     std::erase_if(connecting_, [&](Slot* slot) {
-        const bool waits = slot->collection == &collection && waits_for_collection(*slot);
+        const bool waits = slot->collection == &collection && slot->started <= begun_by && waits_for_collection(*slot);
         if (waits) failed.push_back(slot);
         return waits;
     });

@@ -4,6 +4,8 @@
 
 namespace chaise {
 
+std::string Result::errstr() const { return make_error_code(rc_).message(); }
+
 ValueResult ValueResult::of_counter(std::uint64_t number, Cas cas, const MutationToken* token) {
     char text[20];
     const auto end = std::to_chars(text, text + sizeof(text), number).ptr;

@@ -29,6 +29,7 @@ struct RowRequest {
     std::string body{};
     std::string array = "rows";    ///< the member of the answer that has the rows; empty: none has
     bool read_only = true;         ///< may be asked again, though it was asked already
+    bool writes = false;           ///< changes something, though it may be asked again
     bool errors_are_told = false;  ///< errors beside the rows end the query only if they are all that there is
     bool include_docs = false;
     /// Of a statement to be prepared: its text; the body is one object without its last brace, to which the statement
@@ -41,6 +42,7 @@ struct RowRequest {
     errc refused = errc::success;
     std::string why{};
 
+    [[nodiscard]] bool changes() const noexcept { return !read_only || writes; }
     void refuse(errc code, std::string message) {
         if (refused != errc::success) return;
         refused = code;

@@ -163,11 +163,11 @@ void RowStream::on_body(std::string_view bytes) {
     std::string_view row;
     protocol::RowSplitter::Step step{};
     while ((step = splitter_->next(bytes, row)) == protocol::RowSplitter::Step::row) queue_.add(row);
-    if (!queue_.end_piece()) return fail(errc::protocol_error, "a row is not valid JSON", !request_.read_only);
+    if (!queue_.end_piece()) return fail(errc::protocol_error, "a row is not valid JSON", request_.changes());
     if (step == protocol::RowSplitter::Step::failed && status_ == 200) {
         return fail(errc::protocol_error,
                     fmt::format("{}, behind {} bytes", name(splitter_->error()), splitter_->offset()),
-                    !request_.read_only);
+                    request_.changes());
     }
     watch_level();
     if (!queue_.empty()) news();
@@ -195,7 +195,7 @@ void RowStream::on_end(const HttpEnd& end) {
                                                                : errc::not_connected;
     const bool harmless = !end.sent || (request_.read_only && !timed_out);
     if (harmless && ask_another()) return;
-    fail(code, end.message, end.sent && !request_.read_only);
+    fail(code, end.message, end.sent && request_.changes());
 }
 
 void RowStream::judge_answer() {
@@ -203,9 +203,9 @@ void RowStream::judge_answer() {
     if (!whole && status_ == 200) {
         return fail(errc::protocol_error,
                     fmt::format("{}, behind {} bytes", name(splitter_->error()), splitter_->offset()),
-                    !request_.read_only);
+                    request_.changes());
     }
-    meta_ = RowsMeta(whole ? splitter_->meta() : std::string());
+    meta_ = RowsMeta(whole ? splitter_->meta() : std::string(), status_);
     conclude(judge(request_, status_, meta_.json(), other_body_));
 }
 
@@ -219,8 +219,7 @@ void RowStream::conclude(RowVerdict verdict) {
     }
     if (verdict.elsewhere && ask_another()) return;
     if (verdict.code != errc::success) {
-        return fail(verdict.code, std::move(verdict.message), verdict.begun && !request_.read_only,
-                    verdict.server_code);
+        return fail(verdict.code, std::move(verdict.message), verdict.begun && request_.changes(), verdict.server_code);
     }
     if (!request_.prepared.empty() && !by_plan_) {
         if (auto plan = protocol::json_unquoted(meta_.member("prepared"))) {
@@ -251,7 +250,7 @@ void RowStream::end(Error error) {
     if (over_) return;
     over_ = true;
     error_ = std::move(error);
-    if (error_ && meta_.json().empty() && splitter_) meta_ = RowsMeta(splitter_->meta());
+    if (error_ && meta_.json().empty() && splitter_) meta_ = RowsMeta(splitter_->meta(), status_);
     exchange_.reset();
     if (!loop_gone_ && deadline_->active()) core_.iops().cancel(*deadline_);
     news();
@@ -259,7 +258,7 @@ void RowStream::end(Error error) {
 
 void RowStream::shut_down() noexcept {
     if (over_) return;
-    fail(errc::shutdown, "the bucket was closed", exchange_ != nullptr && !request_.read_only);
+    fail(errc::shutdown, "the bucket was closed", exchange_ != nullptr && request_.changes());
 }
 
 void RowStream::lose_loop() noexcept {
@@ -270,7 +269,7 @@ void RowStream::lose_loop() noexcept {
 void RowStream::on_deadline() {
     const bool asked = exchange_ != nullptr;
     fail(asked ? errc::timeout_after_send : errc::timeout_before_send,
-         asked ? "no answer in time" : "it was not known in time whom to ask", asked && !request_.read_only);
+         asked ? "no answer in time" : "it was not known in time whom to ask", asked && request_.changes());
 }
 
 // ---- the consumer ---------------------------------------------------------------------------------------------------

@@ -84,6 +84,7 @@ private:
     std::size_t step_ = 0;     ///< of the waits between questions; 0: none before the next
     std::size_t asked_ = 0;    ///< how many nodes, in turn
     std::size_t denials_ = 0;  ///< nodes that know of no such collection, one after the other
+    TimePoint first_asked_{};  ///< of them
     TimePoint last_asked_{};
     TimePoint due_{};  ///< pausing until then
 };

@@ -143,6 +143,7 @@ void Collections::ask(Collection& collection) {
     }
     collection.search_ = Collection::Search::asking;
     collection.last_asked_ = core_.now();
+    if (collection.denials_ == 0) collection.first_asked_ = core_.now();
     core_.ask_for_collection(node ? *node : router.any(), collection);
 }
 
@@ -230,14 +231,16 @@ void Collections::denied(Collection& collection, const Error& error) {
     if (++collection.denials_ < core_.router().ready_nodes()) return ask(collection);
     give_up(collection, error.code(),
             error == errc::scope_not_found ? fmt::format("there is no scope \"{}\"", collection.scope())
-                                           : fmt::format("there is no collection \"{}\"", collection.path()));
+                                           : fmt::format("there is no collection \"{}\"", collection.path()),
+            collection.first_asked_);
+    if (awaited(collection)) search(collection);  // who came since may have come after it was made
 }
 
-void Collections::give_up(Collection& collection, errc code, const std::string& message) {
+void Collections::give_up(Collection& collection, errc code, const std::string& message, TimePoint begun_by) {
     collection.search_ = Collection::Search::resting;
     collection.step_ = 0;
-    core_.fail_all(collection.line_, code, message);
-    core_.fail_waiting(collection, code, message);
+    core_.fail_all(collection.line_, code, message, begun_by);
+    core_.fail_waiting(collection, code, message, begun_by);
 }
 
 std::string Collections::why_waiting(Collection& collection) const {

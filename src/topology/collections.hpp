@@ -62,7 +62,8 @@ private:
     void search(Collection& collection);
     void ask(Collection& collection);
     void pause(Collection& collection);
-    void give_up(Collection& collection, errc code, const std::string& message);
+    /// Those that wait end with it; with `begun_by`, those that had begun by then.
+    void give_up(Collection& collection, errc code, const std::string& message, TimePoint begun_by = TimePoint::max());
     void denied(Collection& collection, const Error& error);
     void arm();
     void on_timer();

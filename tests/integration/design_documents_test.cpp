@@ -3,7 +3,8 @@
 #include <chaise/design_documents.hpp>
 #include <chaise/view_pages.hpp>
 
-#include <algorithm>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,10 +19,10 @@ namespace {
 
 constexpr std::string_view by_n = R"({"views":{"by_n":{"map":"function(doc, meta) { emit(doc.n, null); }"}}})";
 
-template <class T>
-Task<errc> error_of(Task<T> task) {
+template <class Awaitable>
+Task<errc> error_of(Awaitable operation) {
     try {
-        co_await task;
+        co_await std::move(operation);
         co_return errc::success;
     } catch (const Exception& exception) {
         co_return exception.code();
@@ -50,8 +51,10 @@ TEST_CASE("design documents: written, read, published, listed, removed") {
         CHECK_AWAIT(co_await error_of(designs.create("beer", R"({"views":{"v":{"map":"function("}}})")) ==
                     errc::invalid_argument);
         co_await designs.create("beer", by_n);
-        const std::string text = co_await designs.get("beer");
-        CHECK(text.find("emit(doc.n") != std::string::npos);
+        const HttpResult text = co_await designs.get("beer");
+        CHECK(text.success());
+        CHECK(text.http_status() == 200);
+        CHECK(text.value().find("emit(doc.n") != std::string::npos);
         CHECK_AWAIT(co_await error_of(designs.get("beer", {.development = false})) == errc::design_document_not_found);
 
         for (int i = 0; i < 8; ++i) {
@@ -66,8 +69,8 @@ TEST_CASE("design documents: written, read, published, listed, removed") {
 
         co_await designs.publish("beer");
         CHECK_AWAIT(co_await error_of(designs.get("beer")) == errc::design_document_not_found);
-        const std::string real = co_await designs.get("beer", {.development = false});
-        CHECK(real == text);
+        const HttpResult real = co_await designs.get("beer", {.development = false});
+        CHECK(real.value() == text.value());
         const auto one = co_await designs.list();
         REQUIRE(one.size() == 1);
         CHECK(one[0].name == "beer");
@@ -80,6 +83,96 @@ TEST_CASE("design documents: written, read, published, listed, removed") {
         CHECK_AWAIT(co_await error_of(designs.remove("beer", {.development = false})) ==
                     errc::design_document_not_found);
     });
+}
+
+TEST_CASE("design documents by callbacks, cancelled, late, and when the bucket goes") {
+    ClusterRun run({.nodes = 1});
+    run([](ClusterRun& r) -> Task<> {
+        AsyncBucket& bucket = r.bucket();
+        auto designs = bucket.design_documents();
+        std::vector<std::string> heard;
+        const auto tell = [&](std::string what) { heard.push_back(std::move(what)); };
+        auto written = designs.create("a", by_n);
+        written.set_callbacks(
+            [&](const HttpResult& result) { tell("written " + std::to_string(result.http_status())); },
+            [&](const Error& error) { tell(error.message()); });
+        co_await designs.create("b", by_n, {.development = false});
+        REQUIRE(heard.size() == 1);
+        CHECK(heard[0] == "written 201");
+        const DesignListResult all = co_await designs.list();
+        REQUIRE(all.size() == 2);
+        CHECK(all.http_status() == 200);
+        CHECK(all[0].name + " " + all[1].name == "b dev_a");
+        std::optional<Error> cancelled;
+        auto removed = designs.remove("a");
+        removed.set_callbacks([&](const HttpResult&) { tell("removed"); },
+                              [&](const Error& error) { cancelled = error; });
+        co_await bucket.noop();
+        removed.cancel();
+        while (!cancelled) co_await bucket.noop();
+        CHECK(cancelled->code() == errc::cancelled);
+        CHECK(cancelled->may_have_happened());
+        CHECK_AWAIT(co_await error_of(designs.get("a", {.timeout = 0s})) == errc::invalid_argument);
+        {
+            auto dropped = designs.create("c", by_n);
+        }  // goes on unobserved
+        for (errc code{}; code != errc::success;) code = co_await error_of(designs.get("c"));
+        r.cluster().pause(0);
+        std::optional<Error> late;
+        try {
+            co_await designs.create("d", by_n, {.timeout = 50ms});
+        } catch (const Exception& exception) {
+            late = exception.error();
+        }
+        REQUIRE(late);
+        CHECK(late->code() == errc::timeout_after_send);
+        CHECK(late->may_have_happened());
+        CHECK(late->context().node.find("127.0.0.1") != std::string::npos);
+        r.cluster().resume(0);
+        CHECK(heard.size() == 1);
+    });
+}
+
+TEST_CASE("design documents in flight when the bucket or its loop goes") {
+    std::vector<errc> ends;
+    const auto hear = [&](AsyncResult<HttpResult> operation) {
+        operation.set_callbacks([&](const HttpResult&) { ends.push_back(errc::success); },
+                                [&](const Error& error) { ends.push_back(error.code()); });
+    };
+    EpollLoop servers;
+    LocalCluster cluster(servers, {.nodes = 1});
+    std::optional<EpollLoop> loop(std::in_place);
+    const auto turn = [&] {
+        servers.poll();
+        loop->run_one_turn(1ms);
+    };
+    auto bucket = std::make_unique<AsyncBucket>(*loop, cluster.connection_string(),
+                                                BucketOptions{.username = "Administrator", .password = "password"});
+    auto designs = bucket->design_documents();
+    const auto connect = [&] {
+        bool connected = false;
+        bucket->connect().set_callbacks([&](const OperationResult&) { connected = true; }, [](const Error&) {});
+        while (!connected) turn();
+        hear(designs.publish("a"));
+        hear(designs.create("a", by_n));
+        loop->poll();
+    };
+    SECTION("the loop") {
+        connect();
+        loop.reset();
+        CHECK(ends.empty());  // destroyed uncalled, as everywhere
+        return;
+    }
+    SECTION("before there is a map") {
+        hear(designs.get("a"));
+        hear(designs.wait_for_index("a"));
+    }
+    SECTION("under way") { connect(); }
+    bucket.reset();
+    hear(designs.get("b"));
+    while (ends.size() < 3) turn();
+    loop->poll();
+    CHECK(ends == std::vector<errc>(3, errc::shutdown));
 }
 
 TEST_CASE("pages of a view: nothing twice, nothing missing, whatever changes meanwhile") {

@@ -47,8 +47,9 @@ class AsioWaitingThread : public asio::detail::awaitable_thread<Executor> {
 public:
     using Frame = asio::detail::awaitable_frame_base<Executor>;
 
-    explicit AsioWaitingThread(Frame& frame)
-        : asio::detail::awaitable_thread<Executor>(std::move(*frame.detach_thread())), frame_(&frame) {}
+    explicit AsioWaitingThread(Frame& frame) : AsioWaitingThread(frame, *frame.detach_thread()) {}
+    AsioWaitingThread(Frame& frame, asio::detail::awaitable_thread<Executor>& from) noexcept
+        : asio::detail::awaitable_thread<Executor>(std::move(from)), frame_(&frame) {}
 
     void resume() {
         frame_->attach_thread(this);
@@ -75,11 +76,14 @@ public:
     [[nodiscard]] bool valid() const noexcept { return operation_.slot() != nullptr; }
 
     void wait(typename Thread::Frame& frame) {
-        Thread& thread = *::new (static_cast<void*>(thread_)) Thread(frame);
+        asio::detail::awaitable_thread<Executor>& from = *frame.detach_thread();
+        Thread& thread = *::new (static_cast<void*>(thread_)) Thread(frame, from);
         Slot& slot = *operation_.slot();
         const auto& iops = static_cast<const AsioIOPS&>(iops_of(slot));
-        if (!iops.loop_alive() || !is_same_executor(thread.get_executor(), iops.strand())) [[unlikely]]
+        if (!AsioResumption::is(&iops, &from) &&
+            (!iops.loop_alive() || !is_same_executor(thread.get_executor(), iops.strand()))) [[unlikely]]
             return wait_elsewhere();
+        iops_ = &iops;
         cancellable_ = cancel_by_signal(slot, thread);
         attach(slot, Consumer::callbacks, &AsioArrival::arrive, this);
         static_cast<void>(operation_.release());  // arrive() returns the handle's share
@@ -113,6 +117,7 @@ private:
     static void arrive(Slot& slot, void* result, Error* error) {
         auto& self = *static_cast<AsioArrival*>(slot.context);
         Thread thread = self.take_thread();  // the frame may end while it runs
+        const AsioResumption resumption(self.iops_, static_cast<asio::detail::awaitable_thread<Executor>*>(&thread));
         slot.owners = static_cast<std::uint8_t>(slot.owners & ~owned_by_handle);
         unowned(slot);
         if (self.cancellable_) thread.get_cancellation_slot().clear();
@@ -123,6 +128,7 @@ private:
     }
 
     InTransit<Result> operation_;
+    const AsioIOPS* iops_ = nullptr;
     bool cancellable_ = false;
     Result* result_ = nullptr;
     Error* error_ = nullptr;

@@ -94,6 +94,18 @@ private:
     bool cancellable_;
 };
 
+/// A handler with its arguments, on the way to its executor.
+template <class Handler, class... Args>
+struct AsioBound {
+    using allocator_type = asio::associated_allocator_t<Handler>;
+    [[nodiscard]] allocator_type get_allocator() const noexcept { return asio::get_associated_allocator(handler); }
+    void operator()() {
+        std::apply([this](Args&... args) { std::move(handler)(std::move(args)...); }, arguments);
+    }
+    Handler handler;
+    std::tuple<Args...> arguments;
+};
+
 /// The same for a handler with an executor of its own, which is kept at work until then.
 template <class T, class Handler, bool expected>
 class RemoteAsioConsumer final : AsioConsumer<T, Handler, expected> {
@@ -122,21 +134,9 @@ private:
     template <class... Args>
     void dispatch(Args&&... args) && {
         this->forget_cancellation();
-        asio::dispatch(work_.get_executor(),
-                       Bound<std::decay_t<Args>...>{std::move(this->handler_), {std::forward<Args>(args)...}});
+        asio::dispatch(work_.get_executor(), AsioBound<Handler, std::decay_t<Args>...>{std::move(this->handler_),
+                                                                                       {std::forward<Args>(args)...}});
     }
-
-    /// The handler with its arguments, on the way to its executor.
-    template <class... Args>
-    struct Bound {
-        using allocator_type = asio::associated_allocator_t<Handler>;
-        [[nodiscard]] allocator_type get_allocator() const noexcept { return asio::get_associated_allocator(handler); }
-        void operator()() {
-            std::apply([this](Args&... args) { std::move(handler)(std::move(args)...); }, arguments);
-        }
-        Handler handler;
-        std::tuple<Args...> arguments;
-    };
 
     asio::executor_work_guard<AsioExecutorOf<Handler>> work_;
 };

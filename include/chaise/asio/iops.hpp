@@ -23,6 +23,36 @@
 
 namespace chaise {
 
+namespace detail {
+
+/// On this thread a coroutine is being resumed by an IOPS whose strand is its executor: it need not be asked for it
+/// again when it awaits the next operation.
+class AsioResumption {
+public:
+    AsioResumption(const void* iops, const void* coroutine) noexcept
+        : iops_(iops), coroutine_(coroutine), outer_(std::exchange(innermost_, this)) {}
+    AsioResumption(const AsioResumption&) = delete;
+    AsioResumption& operator=(const AsioResumption&) = delete;
+    ~AsioResumption() { innermost_ = outer_; }
+    [[nodiscard]] static bool is(const void* iops, const void* coroutine) noexcept {
+        return innermost_ && innermost_->coroutine_ == coroutine && innermost_->iops_ == iops;
+    }
+    /// Another may have its address.
+    static void forget(const void* iops) noexcept {
+        for (AsioResumption* one = innermost_; one; one = one->outer_) {
+            if (one->iops_ == iops) one->iops_ = nullptr;
+        }
+    }
+
+private:
+    inline static constinit thread_local AsioResumption* innermost_ = nullptr;
+    const void* iops_;
+    const void* const coroutine_;
+    AsioResumption* const outer_;
+};
+
+}  // namespace detail
+
 /// An IOPS in a loop that the user owns and runs.
 ///
 /// Threads: everything runs on one strand (see AsioOptions), and everything must be called on it, the constructor
@@ -46,7 +76,10 @@ public:
         : core_(new detail::AsioCore(detail::bind_asio_executor(executor, options))), transports_(*core_, *this) {
         core_->set_owner(this, [](void* self) { static_cast<AsioIOPS*>(self)->notify_loop_destroyed(); });
     }
-    ~AsioIOPS() override { core_->close(); }
+    ~AsioIOPS() override {
+        detail::AsioResumption::forget(this);
+        core_->close();
+    }
 
     /// The strand; the executor that was given, if that is single-threaded or a strand. Whatever calls into the
     /// bucket is to run on it. Empty once the context is destroyed.

@@ -6,13 +6,12 @@
 #include <chaise/asio/awaitable.hpp>
 #include <chaise/asio/expected_token.hpp>
 #include <chaise/asio/initiation.hpp>
-#include <chaise/detail/row_source.hpp>
+#include <chaise/detail/rows_reader.hpp>
 #include <chaise/error.hpp>
 #include <chaise/expected.hpp>
 #include <chaise/row.hpp>
 
 #include <asio/any_io_executor.hpp>
-#include <asio/associated_allocator.hpp>
 #include <asio/associated_cancellation_slot.hpp>
 #include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
@@ -24,12 +23,10 @@
 #include <asio/post.hpp>
 
 #include <coroutine>
-#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
 #include <stdexcept>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -75,11 +72,12 @@ public:
         if constexpr (expected) {
             Expected<Row, Error> outcome = std::move(row);
             if (error) outcome = Unexpected<Error>(error);
-            send(later, Bound<Expected<Row, Error>>{std::move(handler_), {std::move(outcome)}});
+            send(later, AsioBound<Handler, Expected<Row, Error>>{std::move(handler_), {std::move(outcome)}});
         } else {
             std::exception_ptr exception;
             if (error) exception = make_exception_ptr(error);
-            send(later, Bound<std::exception_ptr, Row>{std::move(handler_), {std::move(exception), std::move(row)}});
+            send(later, AsioBound<Handler, std::exception_ptr, Row>{std::move(handler_),
+                                                                    {std::move(exception), std::move(row)}});
         }
     }
     void forget_signal() noexcept override {
@@ -88,16 +86,6 @@ public:
     }
 
 private:
-    template <class... Args>
-    struct Bound {
-        using allocator_type = asio::associated_allocator_t<Handler>;
-        [[nodiscard]] allocator_type get_allocator() const noexcept { return asio::get_associated_allocator(handler); }
-        void operator()() {
-            std::apply([this](Args&... args) { std::move(handler)(std::move(args)...); }, arguments);
-        }
-        Handler handler;
-        std::tuple<Args...> arguments;
-    };
     template <class B>
     void send(bool later, B bound) {
         const auto work = std::move(work_);
@@ -113,10 +101,10 @@ private:
 };
 
 /// Between a source and whoever waits for its next row.
-class AsioRowsState final : RowConsumer {
+class AsioRowsState final : public RowsReader {
 public:
-    AsioRowsState(AsioIOPS& iops, std::unique_ptr<RowSource> source) : iops_(&iops), source_(std::move(source)) {
-        source_->start(*this);
+    AsioRowsState(AsioIOPS& iops, std::unique_ptr<RowSource> source) : RowsReader(std::move(source)), iops_(&iops) {
+        start();
     }
     AsioRowsState(const AsioRowsState&) = delete;
     AsioRowsState& operator=(const AsioRowsState&) = delete;
@@ -124,22 +112,8 @@ public:
         if (waiter_) fail_waiter("its rows were destroyed");
     }
 
-    [[nodiscard]] RowSource& source() noexcept { return *source_; }
-    [[nodiscard]] bool loop_gone() const noexcept { return loop_gone_; }
     [[nodiscard]] asio::any_io_executor executor() const { return iops_->strand(); }
-    /// The outcome of next() is there.
-    [[nodiscard]] bool ready() {
-        if (!row_) static_cast<void>(source_->take(row_));
-        return row_ || source_->ended();
-    }
     [[nodiscard]] bool waiting() const noexcept { return waiter_ != nullptr; }
-    /// When ready: the row; nothing behind the last, or with an error.
-    [[nodiscard]] Row take() {
-        if (row_) ++taken_;
-        return std::exchange(row_, Row());
-    }
-    [[nodiscard]] std::uint64_t taken() const noexcept { return taken_; }
-
     template <bool expected, class Handler>
     void wait(Handler handler) {
         if (waiter_) throw std::logic_error("chaise: the next row is being awaited already");
@@ -167,7 +141,7 @@ private:
     }
     /// This object may be gone afterwards.
     void deliver(std::unique_ptr<AsioRowWaiter> waiter, bool later) {
-        Error error = row_ ? Error() : source_->error();
+        const Error error = failure() ? *failure() : Error();
         waiter->complete(error, take(), later);
     }
     void fail_waiter(const char* why) {
@@ -176,10 +150,7 @@ private:
     }
 
     AsioIOPS* iops_;
-    std::unique_ptr<RowSource> source_;
-    Row row_;
     std::unique_ptr<AsioRowWaiter> waiter_;
-    std::uint64_t taken_ = 0;
     bool loop_gone_ = false;
 };
 
@@ -221,9 +192,8 @@ public:
     }
     chaise::Row await_resume() {
         if (!outcome_) {  // it was there
-            chaise::Row row = state_->take();
-            if (!row && state_->source().error()) chaise::throw_error(state_->source().error());
-            return row;
+            if (const chaise::Error* failure = state_->failure()) chaise::throw_error(*failure);
+            return state_->take();
         }
         if (!*outcome_) chaise::throw_error(outcome_->error());
         return std::move(**outcome_);
@@ -264,23 +234,23 @@ namespace chaise {
 /// are destroyed uncalled.
 ///
 /// Thread rule: as the bucket's calls, on its executor. May outlive its bucket (then: errc::shutdown).
-class AsioRows {
+class AsioRows : public detail::RowsBase<detail::AsioRowsState> {
 public:
     AsioRows(AsioIOPS& iops, std::unique_ptr<detail::RowSource> source)
-        : state_(std::make_unique<detail::AsioRowsState>(iops, std::move(source))) {}
+        : RowsBase(std::make_unique<detail::AsioRowsState>(iops, std::move(source))) {}
 
     /// The next row; an empty one behind the last, again and again. Ends with the query's error when all rows that came
     /// were given. One at a time; `rows` must outlive the await.
-    [[nodiscard("await it")]] asio::awaitable<AsioRow> next() { return asio::awaitable<AsioRow>(*state_); }
+    [[nodiscard("await it")]] asio::awaitable<AsioRow> next() { return asio::awaitable<AsioRow>(state()); }
     template <class Token>
     auto next(Token&& token) {
         return asio::async_initiate<Token, void(std::exception_ptr, Row)>(detail::AsioRowInitiation<false>{}, token,
-                                                                          state_.get());
+                                                                          &state());
     }
     template <class Token>
     auto next(AsExpected<Token> token) {
         return asio::async_initiate<Token, void(Expected<Row, Error>)>(detail::AsioRowInitiation<true>{}, token.token,
-                                                                       state_.get());
+                                                                       &state());
     }
 
     /// Those that were not given yet; or the query's error instead. For answers that memory holds; `rows` must outlive
@@ -296,24 +266,8 @@ public:
     /// `void(std::exception_ptr, std::vector<Row>)`
     template <class Token>
     auto all(Token&& token) {
-        return asio::co_spawn(state_->executor(), all(), std::forward<Token>(token));
+        return asio::co_spawn(state().executor(), all(), std::forward<Token>(token));
     }
-
-    /// All rows were given, or an error.
-    [[nodiscard]] bool ended() const { return state_->ready() && state_->source().ended(); }
-    /// Rows given so far.
-    [[nodiscard]] std::uint64_t rows_returned() const noexcept { return state_->taken(); }
-    /// The answer without its rows. \throws std::logic_error before the end (`next()` gave an empty row, or an error);
-    /// what came before an error may end anywhere.
-    [[nodiscard]] const RowsMeta& meta() const {
-        if (!ended()) throw std::logic_error("chaise: the meta data of rows come behind the last row");
-        return state_->source().meta();
-    }
-    /// The query's error, once it has ended; none if it went well, or goes on.
-    [[nodiscard]] Error error() const { return ended() ? state_->source().error() : Error(); }
-
-private:
-    std::unique_ptr<detail::AsioRowsState> state_;
 };
 
 }  // namespace chaise

@@ -5,6 +5,7 @@
 #include <chaise/async_result.hpp>
 #include <chaise/bucket_options.hpp>
 #include <chaise/collections_manifest.hpp>
+#include <chaise/design_options.hpp>
 #include <chaise/detail/container_call.hpp>
 #include <chaise/detail/multi_call.hpp>
 #include <chaise/diagnostics.hpp>
@@ -168,9 +169,13 @@ public:
     [[nodiscard]] std::unique_ptr<RowSource> view_query(std::string_view design, std::string_view view,
                                                         const ViewOptions& options);
     [[nodiscard]] std::unique_ptr<RowSource> n1ql_query(std::string_view statement, const QueryOptions& options);
-    /// `method`: of HTTP, or LIST for all of them.
-    [[nodiscard]] std::unique_ptr<RowSource> design_request(std::string_view method, std::string_view name,
-                                                            std::string_view json, bool development, Duration timeout);
+    [[nodiscard]] AsyncResult<HttpResult> design_create(std::string_view name, std::string_view json,
+                                                        const DesignOptions& options);
+    [[nodiscard]] AsyncResult<HttpResult> design_get(std::string_view name, const DesignOptions& options);
+    [[nodiscard]] AsyncResult<HttpResult> design_remove(std::string_view name, const DesignOptions& options);
+    [[nodiscard]] AsyncResult<HttpResult> design_publish(std::string_view name, const DesignOptions& options);
+    [[nodiscard]] AsyncResult<DesignListResult> design_list(const DesignOptions& options);
+    [[nodiscard]] AsyncResult<HttpResult> design_wait(std::string_view name, const DesignOptions& options);
     [[nodiscard]] std::unique_ptr<RowSource> analytics_query(std::string_view statement,
                                                              const AnalyticsOptions& options);
     [[nodiscard]] std::unique_ptr<RowSource> search_query(std::string_view index, std::string_view body,

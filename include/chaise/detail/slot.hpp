@@ -87,6 +87,8 @@ enum class OperationKind : std::uint8_t {
     key_stats,
     random_key,
     ping,
+    design,       ///< one design document
+    design_list,  ///< all of them
     // The engine's own.
     cluster_config,
     probe,          ///< is anybody there?

@@ -315,6 +315,7 @@ TEST_CASE("typed multi operations: each entry has its own decoding", "[transcode
         REQUIRE(rest.size() == 4);
         CHECK(rest.at("b")->value() == User{"B", 2});
         CHECK(rest.at("none")->rc() == errc::document_not_found);
+        CHECK(rest.at("none")->errstr() == "document not found");
         CHECK_FALSE(rest.at("a").has_value());
         CHECK_FALSE(rest.all_ok());
 

@@ -22,8 +22,9 @@ using Seen = testing::ScriptCluster::Seen;
 using protocol::Opcode;
 
 struct CollectionFixture : ClusterFixture {
-    explicit CollectionFixture(std::string_view where = "couchbase://n1", BucketOptions options = {})
-        : ClusterFixture(ScriptMap::spread({"n1", "n2", "n3"}), where, options) {
+    explicit CollectionFixture(std::string_view where = "couchbase://n1", BucketOptions options = {},
+                               std::vector<std::string> nodes = {"n1", "n2", "n3"})
+        : ClusterFixture(ScriptMap::spread(std::move(nodes)), where, options) {
         cluster.manifest = {.uid = 7, .ids = {{"shop.carts", 8}, {"shop.orders", 0x4321}, {"_default.people", 9}}};
     }
     AsyncCollection carts() { return bucket->scope("shop").collection("carts"); }
@@ -160,6 +161,27 @@ TEST_CASE("what a node denies that is behind the others is not believed", "[coll
         CHECK_THAT(waits.error->message(), Catch::Contains("older manifest"));
         CHECK(f.ids("k").empty());
     }
+}
+
+TEST_CASE("what was denied before an operation began is not its answer", "[collections]") {
+    CollectionFixture f("couchbase://n1", {}, {"n1"});
+    f.connected();
+    AsyncCollection fresh = f.bucket->scope("shop").collection("fresh");
+    f.cluster.node("n1").hold = true;
+    const Outcome& before = f.track(fresh.upsert("a", "v"));
+    const Outcome& many_before = f.track(fresh.endure("a"));
+    f.loop.advance(10ms);
+    f.cluster.node("n1").hold = false;
+    f.cluster.answer_all();  // and the answer is on its way
+    f.cluster.manifest.uid = 8;
+    f.cluster.manifest.ids["shop.fresh"] = 20;
+    const Outcome& after = f.track(fresh.upsert("b", "v"));
+    f.loop.run();
+    CHECK(before.failed(errc::collection_not_found));
+    CHECK(many_before.failed(errc::collection_not_found));
+    CHECK(after.ok());
+    CHECK(f.ids("b") == Ids{20});
+    CHECK(f.asked() == 2);
 }
 
 TEST_CASE("a collection dropped and made anew has another id, and operations find it", "[collections]") {
