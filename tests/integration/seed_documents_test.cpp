@@ -167,6 +167,7 @@ TEST_CASE("Results.results, multi_results") {
         const auto changed = [&](const Result& result) {
             CHECK(result.rc() == errc::success);
             CHECK(result.success());
+            CHECK(result.errstr() == "success");
             CHECK(result.cas() != 0);
             CHECK(result.cas() != last);
             last = result.cas();
@@ -190,6 +191,7 @@ TEST_CASE("Results.results, multi_results") {
         const auto gone = co_await bucket.remove(key, {.quiet = true});
         CHECK(gone.rc() == errc::document_not_found);
         CHECK_FALSE(gone.success());
+        CHECK(gone.errstr() == "document not found");
         changed(co_await bucket.insert(key, "v"));
         const auto counted = co_await bucket.counter(number, {.initial = 10});
         CHECK(counted.success());
