@@ -6,7 +6,7 @@
 ///
 /// And objects of one's own types as JSON, for typed operations (typed.hpp): two functions, found by their argument,
 /// make a type a JSON type. The parser reads on demand: members that nobody asks for are passed over, and what is wrong
-/// inside of them, or behind the document's last brace, may go unseen; UTF-8 is always checked.
+/// inside of them, or behind the last brace of an object of one's own, may go unseen; UTF-8 is always checked.
 ///
 /// ```
 /// struct User { std::string name; int age = 0; };
@@ -238,6 +238,47 @@ concept JsonType =
         { read_json(value, to) } -> std::same_as<simdjson::error_code>;
     };
 
+namespace detail {
+
+template <class T>
+inline constexpr bool reads_all = std::is_arithmetic_v<T> || std::same_as<T, std::string>;
+template <class T>
+inline constexpr bool reads_all<std::vector<T>> = true;
+template <class T, class C>
+inline constexpr bool reads_all<std::map<std::string, T, C>> = true;
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
+/// All of a document. One that is a number, a text, true, false or null is no value to simdjson.
+template <class T>
+simdjson::error_code read_document(simdjson::ondemand::document& document, T& value) {
+    simdjson::error_code error = simdjson::SUCCESS;
+    if constexpr (is_optional<T>) {
+        simdjson::ondemand::json_type type{};
+        if (error = document.type().get(type); error) return error;
+        if (type != simdjson::ondemand::json_type::null) return read_document(document, value.emplace());
+        bool null = false;
+        if (error = document.is_null().get(null); error) return error;
+        if (!null) return simdjson::N_ATOM_ERROR;
+    } else if constexpr (std::is_arithmetic_v<T> || std::same_as<T, std::string>) {
+        error = read_json(document, value);
+    } else {
+        simdjson::ondemand::value root;
+        error = document.get_value().get(root);
+        if (!error) error = read_json(root, value);
+    }
+    if (error) return error;
+    // Behind objects of one's own there may be members that nobody asked for.
+    if constexpr (reads_all<T> || is_optional<T>) {
+        if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) return simdjson::TRAILING_CONTENT;
+    }
+    return simdjson::SUCCESS;
+}
+
+}  // namespace detail
+
 template <JsonType T>
 struct ValueCodec<T> {
     static Coded<EncodedValue> encode(const T& value, std::string& room) {
@@ -250,17 +291,7 @@ struct ValueCodec<T> {
         simdjson::ondemand::document document;
         simdjson::error_code error = json(result, parser).get(document);
         T value{};
-        if (!error) {
-            if constexpr (std::is_arithmetic_v<T>) {  // a document that is one number is no value to simdjson
-                error = read_json(document, value);
-                const bool at_end = document.current_location().error() == simdjson::OUT_OF_BOUNDS;
-                if (!error && !at_end) error = simdjson::TRAILING_CONTENT;
-            } else {
-                simdjson::ondemand::value root;
-                error = document.get_value().get(root);
-                if (!error) error = read_json(root, value);
-            }
-        }
+        if (!error) error = detail::read_document(document, value);
         if (error) return uncoded(simdjson::error_message(error));
         return value;
     }

@@ -1,5 +1,7 @@
 #include <chaise/error.hpp>
 
+#include "protocol/session_responses.hpp"
+
 #include <fmt/format.h>
 
 #include <type_traits>
@@ -38,9 +40,9 @@ constexpr ErrorKind kind_of_class() noexcept {
 }
 
 /// A key may hold any bytes, and be long.
-std::string printable(std::string_view key) {
+std::string printable(std::string_view key, std::size_t longest = 64) {
     std::string out;
-    for (const char c : key.substr(0, 64)) {
+    for (const char c : key.substr(0, longest)) {
         const auto byte = static_cast<unsigned char>(c);
         if (byte < 0x20 || byte == 0x7f || c == '"' || c == '\\') {
             out += fmt::format("\\x{:02x}", byte);
@@ -48,7 +50,20 @@ std::string printable(std::string_view key) {
             out += c;
         }
     }
-    if (key.size() > 64) out += "...";
+    if (key.size() > longest) out += "...";
+    return out;
+}
+
+/// What the server added: its words, where they come in JSON (protocol.md 4.3), and by what to find them in its log.
+[[gnu::cold, gnu::noinline]] std::string server_words(std::string_view text) {
+    protocol::Frame frame;
+    frame.value = text;
+    const protocol::ErrorContext told = protocol::decode_error_context(frame);
+    if (told.context.empty() && told.reference.empty()) return printable(text);
+    std::string out = printable(told.context, 256);
+    if (told.reference.empty()) return out;
+    if (!out.empty()) out += ", ";
+    out += fmt::format("ref {}", printable(told.reference));
     return out;
 }
 
@@ -123,7 +138,7 @@ std::string Error::message() const {
     out += error_category().message(static_cast<int>(code_));
     if (!c.message.empty()) out += fmt::format(": {}", c.message);
     // Of HTTP it is the whole body; what it says is in the message.
-    if (!c.server_text.empty() && !c.http_status) out += fmt::format(" (server: {})", printable(c.server_text));
+    if (!c.server_text.empty() && !c.http_status) out += fmt::format(" (server: {})", server_words(c.server_text));
     std::string where;
     const auto add = [&](const std::string& part) { where += (where.empty() ? "" : ", ") + part; };
     if (c.status) add(fmt::format("status 0x{:02x}", *c.status));

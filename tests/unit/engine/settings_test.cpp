@@ -108,8 +108,9 @@ TEST_CASE("an option that is given twice is refused: one of them would be ignore
 TEST_CASE("an unknown option is refused by name, a known one that is not built as unsupported, by name", "[settings]") {
     CHECK_THAT(refused_settings<ArgumentError>("memcached://h?operation_timout=1"),
                Catch::Contains("operation_timout") && Catch::Contains("unknown"));
-    for (const char* option : {"durability_timeout=1", "truststorepath=/x", "ipv6=only", "log_redaction=on",
-                               "n1ql_timeout=75", "tcp_nodelay=1", "fetch_mutation_tokens=true", "retry_interval=1"}) {
+    for (const char* option :
+         {"durability_timeout=1", "truststorepath=/x", "ipv6=only", "log_redaction=on", "n1ql_timeout=75",
+          "config_cache=/x", "tcp_nodelay=1", "fetch_mutation_tokens=true", "retry_interval=1"}) {
         const std::string text = std::string("memcached://h?") + option;
         const std::string name = std::string(option).substr(0, std::string(option).find('='));
         CHECK_THAT(refused_settings<NotSupportedError>(text), Catch::Contains(name));
