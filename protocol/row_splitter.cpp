@@ -33,6 +33,7 @@ struct Marks {
 
     explicit Marks(const char* text) noexcept {
         using Bytes [[gnu::vector_size(16)]] = char;
+#pragma GCC unroll 4
         for (unsigned part = 0; part < 4; ++part) {
             Bytes bytes;
             std::memcpy(&bytes, text + std::size_t{16} * part, sizeof bytes);
@@ -51,7 +52,12 @@ struct Marks {
 
 /// Bit i: the parity of bits 0 to i.
 constexpr std::uint64_t parities(std::uint64_t bits) noexcept {
-    for (unsigned shift = 1; shift < 64; shift *= 2) bits ^= bits << shift;
+    bits ^= bits << 1;
+    bits ^= bits << 2;
+    bits ^= bits << 4;
+    bits ^= bits << 8;
+    bits ^= bits << 16;
+    bits ^= bits << 32;
     return bits;
 }
 
