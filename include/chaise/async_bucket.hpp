@@ -113,7 +113,9 @@ public:
         return version(ServerOptions{}, std::forward<Extra>(extra));
     }
 
-    /// Deletes every document on the server. Errors: unsupported_operation unless `enable_flush` is set.
+    /// Deletes every document of the bucket; of memcached, on every server. Couchbase does it over HTTP, within 75 s
+    /// unless a timeout is given, and only if the bucket's settings allow it (else: http_failure, with the server's
+    /// words). Errors: unsupported_operation unless `enable_flush` is set.
     template <class... Extra>
     auto flush(ServerOptions options = {}, Extra&&... extra) {
         return face_.wrap(handle_.server(detail::OperationKind::flush, options), std::forward<Extra>(extra)...);
@@ -175,6 +177,10 @@ public:
     /// As many copies as the cluster can give.
     DurabilityScope durability() { return durability(-1, -1); }
 
+    /// The bucket's name (seed: bucket); memcached: empty. Valid as long as the bucket is.
+    [[nodiscard]] const std::string& name() const noexcept { return handle_.name(); }
+    /// close() was called: operations that begin now end with `errc::shutdown` (seed: closed).
+    [[nodiscard]] bool closed() const noexcept { return handle_.closed(); }
     /// All sessions are ready now.
     [[nodiscard]] bool connected() const noexcept { return handle_.connected(); }
     /// Operations that something is left of: an outcome to come, an AsyncResult, a response to be skipped.

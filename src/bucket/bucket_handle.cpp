@@ -6,6 +6,7 @@
 #include "bucket/start.hpp"
 #include "bucket/subdocument.hpp"
 #include "protocol/requests.hpp"
+#include "rows/flush.hpp"
 
 #include <chaise/async_bucket.hpp>
 
@@ -165,13 +166,12 @@ AsyncResult<OperationResult> BucketHandle::server(OperationKind kind, const Serv
         slot.idempotent = true;
         protocol::NoopRequest request{};
         core_->submit_anywhere(slot, options.timeout, request);
-    } else if (core_->settings().connection.scheme != Scheme::memcached) {
-        core_->reject(slot, errc::unsupported_operation, {},
-                      "a Couchbase bucket is flushed over its management port, which is not built yet");
-    } else if (core_->settings().enable_flush) {
+    } else if (!core_->settings().enable_flush) {
+        core_->reject(slot, errc::unsupported_operation, {}, "flush deletes everything; set enable_flush to allow it");
+    } else if (core_->settings().connection.scheme == Scheme::memcached) {
         core_->submit_to_all(slot, options.timeout, {std::string()});
     } else {
-        core_->reject(slot, errc::unsupported_operation, {}, "flush deletes everything; set enable_flush to allow it");
+        submit_flush(*core_, *this, slot, options.timeout);
     }
     return AsyncResult<OperationResult>(&slot);
 }
@@ -206,6 +206,8 @@ void BucketHandle::on_unobserved(std::function<void(const Error&)> handler) {
     core_->set_unobserved_handler(std::move(handler));
 }
 IOPS& BucketHandle::iops() const noexcept { return core_->iops(); }
+const std::string& BucketHandle::name() const noexcept { return core_->settings().bucket; }
+bool BucketHandle::closed() const noexcept { return core_->closing(); }
 bool BucketHandle::connected() const noexcept { return core_->connected(); }
 std::size_t BucketHandle::operations() const noexcept { return core_->operations(); }
 

@@ -61,6 +61,8 @@ public:
     }
     [[nodiscard]] bool connected() const noexcept { return !closed_ && router_.connected(); }
     [[nodiscard]] bool closed() const noexcept { return closed_; }
+    /// Nothing begins any more.
+    [[nodiscard]] bool closing() const noexcept { return closed_ || draining_; }
     [[nodiscard]] Router& router() noexcept { return router_; }
     [[nodiscard]] Collections& collections() noexcept { return collections_; }
     /// Slots that are not back in the pool.

@@ -30,6 +30,7 @@ struct RowRequest {
     std::string array = "rows";    ///< the member of the answer that has the rows; empty: none has
     bool read_only = true;         ///< may be asked again, though it was asked already
     bool writes = false;           ///< changes something, though it may be asked again
+    bool bodiless = false;         ///< a good answer has no body
     bool errors_are_told = false;  ///< errors beside the rows end the query only if they are all that there is
     bool include_docs = false;
     /// Of a statement to be prepared: its text; the body is one object without its last brace, to which the statement

@@ -158,6 +158,7 @@ void RowStream::on_body(std::string_view bytes) {
     if (status_ != 200 && other_body_.size() < longest_server_text) {
         other_body_ += bytes.substr(0, longest_server_text - other_body_.size());
     }
+    if (request_.bodiless && status_ == 200) return;
     if (splitter_->error() != protocol::RowSplitError::none) return;  // of an error: judged by its status
     queue_.begin_piece(bytes.size());
     std::string_view row;
@@ -199,6 +200,7 @@ void RowStream::on_end(const HttpEnd& end) {
 }
 
 void RowStream::judge_answer() {
+    if (request_.bodiless && status_ == 200) return end(Error());
     const bool whole = splitter_->finish();
     if (!whole && status_ == 200) {
         return fail(errc::protocol_error,

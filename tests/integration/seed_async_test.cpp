@@ -202,3 +202,46 @@ TEST_CASE("Misc.defaults, closed") {
         CHECK(again.has_value());
     });
 }
+
+TEST_CASE("Flush.flush, Misc.bucket: a bucket is emptied, and says its name and that it is closed") {
+    if (skipped_elsewhere("it deletes everything")) return;
+    ClusterRun run({.nodes = 3, .replicas = 1});
+    run([](ClusterRun& r) -> Task<> {
+        AsyncBucket bucket(r.loop, r.access.connection_string, r.access.with({.enable_flush = true}));
+        CHECK(bucket.name() == "default");
+        for (int i = 0; i < 50; ++i) {
+            const std::string key = "k" + std::to_string(i);
+            co_await bucket.upsert(key, "v", {.replicate_to = 1});
+        }
+        const OperationResult done = co_await bucket.flush();
+        CHECK(done.success());
+        for (int i = 0; i < 50; ++i) {
+            const std::string key = "k" + std::to_string(i);
+            const auto gone = co_await bucket.get(key, {.quiet = true});
+            CHECK_FALSE(gone.success());
+        }
+        co_await bucket.upsert("k0", "again");
+
+        AsyncBucket other(
+            r.loop, r.access.connection_string,
+            BucketOptions{
+                .bucket = "nobodys", .username = r.access.user, .password = r.access.password, .enable_flush = true});
+        const auto none = co_await other.flush({.timeout = 300ms}).as_expected();
+        CHECK_FALSE(none.has_value());
+        CHECK_FALSE(none.error().may_have_happened());
+
+        // A node that hangs meanwhile: nobody knows.
+        for (std::size_t node = 0; node < 3; ++node) r.cluster().pause(node);
+        const auto late = co_await bucket.flush({.timeout = 100ms}).as_expected();
+        CHECK(code_of(late) == errc::timeout_after_send);
+        CHECK(late.error().may_have_happened());
+        CHECK(late.error().context().operation == "flush");
+        for (std::size_t node = 0; node < 3; ++node) r.cluster().resume(node);
+
+        CHECK_FALSE(bucket.closed());
+        co_await bucket.close();
+        CHECK(bucket.closed());
+        CHECK_AWAIT(code_of(co_await bucket.flush().as_expected()) == errc::shutdown);
+        CHECK(bucket.name() == "default");
+    });
+}

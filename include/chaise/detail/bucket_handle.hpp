@@ -184,6 +184,8 @@ public:
     [[nodiscard]] AsyncResult<OperationResult> close(const CloseOptions& options);
     void on_unobserved(std::function<void(const Error&)> handler);
     [[nodiscard]] IOPS& iops() const noexcept;
+    [[nodiscard]] const std::string& name() const noexcept;
+    [[nodiscard]] bool closed() const noexcept;
     [[nodiscard]] bool connected() const noexcept;
     [[nodiscard]] std::size_t operations() const noexcept;
 
