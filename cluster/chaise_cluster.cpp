@@ -14,10 +14,13 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <initializer_list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "cluster/http/control_http.hpp"
 #include "cluster/http/http_conversation.hpp"
@@ -78,14 +81,23 @@ private:
     ConversationServer server_;
 };
 
-int serve(const LocalClusterOptions& options, std::optional<std::uint16_t> control_port) {
+struct Arguments {
+    LocalClusterOptions cluster;
+    Duration replication_spread{};
+    Duration persistence_spread{};
+    std::optional<std::uint16_t> control_port{};
+};
+
+int serve(const Arguments& arguments) {
     EpollLoop loop;
     const Signals signals(loop);
-    LocalCluster cluster(loop, options);
+    LocalCluster cluster(loop, arguments.cluster);
+    cluster.set_replication_spread(arguments.replication_spread);
+    cluster.set_persistence_spread(arguments.persistence_spread);
     std::optional<ControlServer> control;
     std::printf("%s\n", cluster.connection_string().c_str());
-    if (control_port) {
-        control.emplace(loop, cluster, *control_port);
+    if (arguments.control_port) {
+        control.emplace(loop, cluster, *arguments.control_port);
         std::printf("http://%s\n", control->address().c_str());
     }
     if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category(), "standard output");
@@ -99,39 +111,103 @@ int serve(const LocalClusterOptions& options, std::optional<std::uint16_t> contr
     return 0;
 }
 
+void add_delay(CLI::App& app, const char* name, Duration& delay, const char* meaning) {
+    const auto read = [&delay](const double& milliseconds) {
+        delay = std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::milli>(milliseconds));
+    };
+    app.add_option_function<double>(name, read, meaning)->check(CLI::Range(0.0, 1e9))->default_str("0");
+}
+
+void add_switch(CLI::App& app, const char* name, bool& value, const char* meaning) {
+    app.add_option(name, value, meaning)->check(CLI::IsMember({"on", "off"}))->default_str("on");
+}
+
+template <class E>
+CLI::Option* add_choice(CLI::App& app, const char* name, E& value, std::map<std::string, E> choices, const char* first,
+                        const char* meaning) {
+    return app.add_option(name, value, meaning)
+        ->transform(CLI::CheckedTransformer(std::move(choices)))
+        ->default_str(first);
+}
+
+void add_options(CLI::App& app, Arguments& arguments) {
+    LocalClusterOptions& cluster = arguments.cluster;
+    app.add_option("--nodes", cluster.nodes, "1 to 64")->capture_default_str();
+    app.add_option("--replicas", cluster.replicas, "of each document: 0 to 3, less than the nodes")
+        ->capture_default_str();
+    app.add_option("--bucket", cluster.bucket, "its name; '': there is none")->capture_default_str();
+    add_choice(app, "--bucket-type", cluster.bucket_type,
+               {{"couchbase", LocalBucketType::couchbase},
+                {"ephemeral", LocalBucketType::ephemeral},
+                {"memcached", LocalBucketType::memcached}},
+               "couchbase", "couchbase, ephemeral (nothing persists), memcached (no vbuckets, no replicas)");
+    app.add_option("--user", cluster.username, "who may do everything")->capture_default_str();
+    app.add_option("--password", cluster.password)->capture_default_str();
+    app.add_option("--vbuckets", cluster.vbuckets, "a power of two, up to 1024")->capture_default_str();
+    add_delay(app, "--replication-delay-ms", cluster.replication_delay, "from a write to its replicas");
+    add_delay(app, "--replication-spread-ms", arguments.replication_spread,
+              "beside it a random part of this, for each write its own");
+    add_delay(app, "--persistence-delay-ms", cluster.persistence_delay, "from a write to the disk");
+    add_delay(app, "--persistence-spread-ms", arguments.persistence_spread,
+              "beside it a random part of this, for each write its own");
+    add_delay(app, "--config-delay-ms", cluster.config_delay, "from a new map to the nodes that believe it");
+    add_switch(app, "--cccp", cluster.cccp, "on, off: key-value connections give maps; off: only HTTP does");
+    add_switch(app, "--terse-streams", cluster.terse_streams,
+               "on, off: HTTP has /pools/default/bs/BUCKET beside bucketsStreaming");
+    app.add_option("--seed", cluster.seed, "of uuids: the same seed gives the same cluster")->capture_default_str();
+    app.add_option("--groups", cluster.server_groups, "the server group of each node: A,B,A; default: all \"Group 1\"")
+        ->delimiter(',');
+    app.add_option("--internal-address", cluster.addresses.internal,
+                   "a host name that maps give for every node in place of 127.0.0.1");
+    CLI::Option* const external =
+        app.add_option("--external-address", cluster.addresses.external,
+                       "a host name for every node in alternateAddresses.external, for clients with network=external");
+    add_choice(app, "--external-ports", cluster.addresses.ports,
+               {{"same", ExternalPorts::same}, {"own", ExternalPorts::own}, {"translated", ExternalPorts::translated}},
+               "same",
+               "same: not told; own: told, those of the nodes; translated: told, and 11210, 8091 … as the inner ones")
+        ->needs(external);
+    app.add_option("--control", arguments.control_port,
+                   "serve controls over HTTP at this port of 127.0.0.1 (0: any that is free), and print where: kill, "
+                   "restart, failover, rebalance … (cluster/http/control_http.hpp lists them)");
+}
+
+/// What would be taken and do nothing. \throws CLI::ValidationError
+void refuse_contradictions(const CLI::App& app, const LocalClusterOptions& cluster) {
+    const auto exclude = [&](const std::string& what, std::initializer_list<const char*> options) {
+        for (const char* option : options)
+            if (app.count(option) != 0) throw CLI::ValidationError(option, "makes no sense with " + what);
+    };
+    if (cluster.bucket.empty()) exclude("an empty --bucket", {"--bucket-type", "--replicas", "--vbuckets"});
+    if (cluster.bucket_type == LocalBucketType::memcached) {
+        exclude("--bucket-type memcached",
+                {"--replicas", "--vbuckets", "--replication-delay-ms", "--replication-spread-ms",
+                 "--persistence-delay-ms", "--persistence-spread-ms"});
+    }
+    if (cluster.bucket_type == LocalBucketType::ephemeral) {
+        exclude("--bucket-type ephemeral", {"--persistence-delay-ms", "--persistence-spread-ms"});
+    }
+    for (const auto& [option, value] : {std::pair("--internal-address", &cluster.addresses.internal),
+                                        std::pair("--external-address", &cluster.addresses.external)}) {
+        if (app.count(option) != 0 && value->empty()) throw CLI::ValidationError(option, "is empty");
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-    LocalClusterOptions options;
-    options.vbuckets = 1024;
-    double replication_delay = 0;
-    double persistence_delay = 0;
-
+    Arguments arguments;
+    arguments.cluster.vbuckets = 1024;
     CLI::App app{"A Couchbase cluster on 127.0.0.1, in one process, in memory. Prints its connection string."};
-    app.add_option("--nodes", options.nodes, "1 to 64")->capture_default_str();
-    app.add_option("--replicas", options.replicas, "of each document: 0 to 3, less than the nodes")
-        ->capture_default_str();
-    app.add_option("--bucket", options.bucket)->capture_default_str();
-    app.add_option("--user", options.username, "who may do everything")->capture_default_str();
-    app.add_option("--password", options.password)->capture_default_str();
-    app.add_option("--vbuckets", options.vbuckets, "a power of two, up to 1024")->capture_default_str();
-    app.add_option("--replication-delay-ms", replication_delay, "from a write to its replicas")
-        ->check(CLI::Range(0.0, 1e9))
-        ->capture_default_str();
-    app.add_option("--persistence-delay-ms", persistence_delay, "from a write to the disk")
-        ->check(CLI::Range(0.0, 1e9))
-        ->capture_default_str();
-    std::optional<std::uint16_t> control_port;
-    app.add_option("--control", control_port,
-                   "serve controls over HTTP at this port of 127.0.0.1 (0: any that is free), and print where: kill, "
-                   "restart, failover, rebalance … (cluster/http/control_http.hpp lists them)");
-    CLI11_PARSE(app, argc, argv);
-
-    using Milliseconds = std::chrono::duration<double, std::milli>;
-    options.replication_delay = std::chrono::duration_cast<Duration>(Milliseconds(replication_delay));
-    options.persistence_delay = std::chrono::duration_cast<Duration>(Milliseconds(persistence_delay));
+    add_options(app, arguments);
     try {
-        return serve(options, control_port);
+        app.parse(argc, argv);
+        refuse_contradictions(app, arguments.cluster);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error);
+    }
+    try {
+        return serve(arguments);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "chaise-cluster: %s\n", error.what());
         return 1;

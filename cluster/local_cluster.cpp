@@ -20,6 +20,25 @@ namespace {
 
 constexpr std::size_t nodes_max = 64;
 
+// What stands in maps as a host: a name or an IP address, without port and brackets.
+bool is_host(std::string_view text) {
+    const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+    if (std::count(text.begin(), text.end(), ':') == 1) return false;
+    return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
+        return letter(c) || digit(c) || c == '.' || c == '-' || c == '_' || c == ':';
+    });
+}
+
+void check(const NodeAddresses& addresses) {
+    const auto refuse = [](const char* why) { throw std::invalid_argument(std::string("LocalCluster: ") + why); };
+    if (!addresses.internal.empty() && !is_host(addresses.internal)) refuse("the internal address is no host");
+    if (!addresses.external.empty() && !is_host(addresses.external)) refuse("the external address is no host");
+    if (addresses.external.empty() && addresses.ports != ExternalPorts::same) {
+        refuse("there are external ports without an external address");
+    }
+}
+
 void check(const LocalClusterOptions& options) {
     const auto refuse = [](const char* why) { throw std::invalid_argument(std::string("LocalCluster: ") + why); };
     if (options.nodes < 1 || options.nodes > nodes_max) refuse("nodes is 1 to 64");
@@ -32,6 +51,10 @@ void check(const LocalClusterOptions& options) {
     for (const Duration delay : {options.replication_delay, options.persistence_delay, options.config_delay}) {
         if (delay < Duration::zero()) refuse("a delay is negative");
     }
+    const std::vector<std::string>& groups = options.server_groups;
+    if (!groups.empty() && groups.size() != options.nodes) refuse("there is a server group for each node, or for none");
+    if (std::find(groups.begin(), groups.end(), "") != groups.end()) refuse("a server group has no name");
+    check(options.addresses);
 }
 
 std::optional<StoredDocument> stored_document(const Document* document) {
@@ -105,12 +128,17 @@ public:
     /// Each node has a name of its own only where each has a host of its own.
     void start(std::unique_ptr<NodeHosts> hosts) {
         hosts_ = std::move(hosts);
-        for (NodePlace& place : places_->places) state().add_node(place.kv.address);
+        for (std::size_t node = 0; node < options_.nodes; ++node) {
+            join(node, options_.server_groups.empty() ? default_server_group : options_.server_groups[node]);
+        }
         for (std::size_t node = 0; node < options_.nodes; ++node) hosts_->start(node);
         if (!options_.bucket.empty()) {
             state().create_bucket(options_.bucket_type == LocalBucketType::memcached
                                       ? memcached_bucket(options_.bucket)
                                       : BucketSettings{.name = options_.bucket,
+                                                       .type = options_.bucket_type == LocalBucketType::ephemeral
+                                                                   ? BucketType::ephemeral
+                                                                   : BucketType::couchbase,
                                                        .vbuckets = options_.vbuckets,
                                                        .replicas = options_.replicas});
         }
@@ -163,7 +191,8 @@ public:
                                            protocol::vbucket_of(key, static_cast<std::uint32_t>(config->map.size())));
     }
 
-    NodeId add_node() {
+    NodeId add_node(std::string_view group) {
+        if (group.empty()) throw std::invalid_argument("LocalCluster: a server group has no name");
         if (options_.nodes == nodes_max) throw std::logic_error("LocalCluster: there are 64 nodes");
         const NodeId node = options_.nodes++;
         const NodePlace& first = places_->places.front();
@@ -180,7 +209,7 @@ public:
         move(place.http);
         for (Endpoint& service : place.services) move(service);
         places_->places.push_back(std::move(place));
-        state().add_node(places_->places[node].kv.address);
+        join(node, group);
         hosts_->start(node);
         return node;
     }
@@ -200,6 +229,11 @@ public:
     [[nodiscard]] ClusterThread& thread() const noexcept { return *thread_; }
 
 private:
+    void join(std::size_t node, std::string_view group) {
+        state().add_node(places_->places[node].kv.address, std::string(group));
+        state().set_addresses(node, options_.addresses);
+    }
+
     LocalClusterOptions options_;
     std::unique_ptr<ClusterThread> thread_;
     std::shared_ptr<NodePlaces> places_ = std::make_shared<NodePlaces>();
@@ -314,8 +348,8 @@ void LocalCluster::graceful_failover(std::size_t node) {
         impl_->go_on_rebalancing();
     });
 }
-std::size_t LocalCluster::add_node() {
-    return impl_->ask([&] { return impl_->add_node(); });
+std::size_t LocalCluster::add_node(std::string_view group) {
+    return impl_->ask([&] { return impl_->add_node(group); });
 }
 void LocalCluster::rebalance(const std::vector<std::size_t>& members) {
     for (const std::size_t node : members) impl_->check_node(node);
@@ -398,6 +432,10 @@ void LocalCluster::time_travel(Duration duration) {
 }
 void LocalCluster::set_conflicting_config(std::size_t node, bool on) {
     impl_->at(node, [&] { impl_->state().set_conflicting(node, on); });
+}
+void LocalCluster::set_addresses(std::size_t node, const NodeAddresses& addresses) {
+    check(addresses);
+    impl_->at(node, [&] { impl_->state().set_addresses(node, addresses); });
 }
 
 // ---- delays ---------------------------------------------------------------------------------------------------------

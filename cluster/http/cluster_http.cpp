@@ -39,7 +39,7 @@ enum class Shape { terse, verbose };
 
 // What clients of old look for beside the terse document's members.
 std::string document(const BucketConfig& config, NodeId sender, std::string_view host, Shape shape) {
-    std::string text = to_json(config, sender, host);
+    std::string text = to_json(config, sender, host, shape == Shape::terse ? Detail::terse : Detail::verbose);
     if (shape == Shape::terse) return text;
     const std::string name = percent_encode(config.settings.name);
     text.pop_back();
@@ -128,6 +128,7 @@ HttpResponse ClusterHttp::answer(const HttpRequest& request) {
         return config ? json(to_json(*config, node_.id(), request.local_host)) : not_found();
     }
     if (path.size() == 3 && path[2] == "nodeServicesStreaming") return stream(node_, request, {}, Shape::terse);
+    if (path.size() == 3 && path[2] == "serverGroups") return server_groups(request);
     if (path.size() == 3 && path[2] == "buckets") return bucket_list(request, *user);
     if (path.size() == 4) return bucket(request, *user, path);
     if (path.size() == 5 && path[2] == "buckets" && path[4] == "ddocs") return bucket(request, *user, path);
@@ -151,22 +152,50 @@ HttpResponse ClusterHttp::pool(const HttpRequest& request, bool nodes_only) cons
                        quoted(config->name) + R"(,"nodes":[)";
     for (const ConfigNode& node : config->nodes) {
         if (text.back() != '[') text += ',';
-        const std::string host = in_brackets(node.hostname.empty() ? request.local_host : node.hostname);
-        text += R"({"hostname":)" + quoted(host + ":" + std::to_string(node.ports.mgmt));
-        text += R"(,"nodeUUID":)" + quoted(node.uuid);
-        text += R"(,"clusterMembership":"active","status":")";
-        text += node_.cluster().alive(node.id) ? "healthy" : "unhealthy";
-        text += R"(","version":"7.6.0-chaise","services":["kv","n1ql","fts","cbas"],"ports":{"direct":)" +
-                std::to_string(node.ports.kv) + "}";
-        if (node.id == node_.id()) text += R"(,"thisNode":true)";
-        text += "}";
+        text += node_json(request, node);
     }
     text += "]";
     if (!nodes_only) {
+        text += R"(,"serverGroupsUri":"/pools/default/serverGroups")";
         text += R"(,"buckets":{"uri":"/pools/default/buckets","terseBucketsBase":"/pools/default/b/",)"
                 R"("terseStreamingBucketsBase":"/pools/default/bs/"},"nodeServicesUri":"/pools/default/nodeServices")";
     }
     return json(text + "}");
+}
+
+std::string ClusterHttp::node_json(const HttpRequest& request, const ConfigNode& node) const {
+    const std::string host = in_brackets(node.hostname.empty() ? request.local_host : node.hostname);
+    std::string text = R"({"hostname":)" + quoted(host + ":" + std::to_string(node.ports.mgmt));
+    text += R"(,"nodeUUID":)" + quoted(node.uuid);
+    text += R"(,"clusterMembership":"active","status":")";
+    text += node_.cluster().alive(node.id) ? "healthy" : "unhealthy";
+    text += R"(","version":"7.6.0-chaise","services":["kv","n1ql","fts","cbas"],"ports":{"direct":)" +
+            std::to_string(node.ports.kv) + "}";
+    append_group_and_addresses(text, node);
+    if (node.id == node_.id()) text += R"(,"thisNode":true)";
+    return text += "}";
+}
+
+// In the order in which their first nodes joined; a group without a node is not told.
+HttpResponse ClusterHttp::server_groups(const HttpRequest& request) const {
+    const auto config = node_.cluster_config();
+    if (!config) return not_found();
+    std::vector<std::pair<std::string, std::string>> groups;  // name, nodes
+    for (const ConfigNode& node : config->nodes) {
+        auto group =
+            std::find_if(groups.begin(), groups.end(), [&](const auto& one) { return one.first == node.group; });
+        if (group == groups.end()) group = groups.insert(group, {node.group, {}});
+        if (!group->second.empty()) group->second += ',';
+        group->second += node_json(request, node);
+    }
+    std::string text = R"({"groups":[)";
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+        const std::string uri = "/pools/default/serverGroups/" + std::to_string(i);
+        if (i != 0) text += ',';
+        text += R"({"name":)" + quoted(groups[i].first) + R"(,"uri":)" + quoted(uri);
+        text += R"(,"nodes":[)" + groups[i].second + "]}";
+    }
+    return json(text + R"(],"uri":"/pools/default/serverGroups"})");
 }
 
 HttpResponse ClusterHttp::bucket(const HttpRequest& request, const ClusterUser& user,

@@ -13,6 +13,7 @@ namespace chaise::testing {
 ///
 /// - `GET /pools`                                       also without a user
 /// - `GET /pools/default`, `/pools/nodes`               the cluster and its nodes
+/// - `GET /pools/default/serverGroups`                  groups and the nodes of each
 /// - `GET /pools/default/nodeServices`                  nodes and services; `nodeServicesStreaming` goes on
 /// - `GET /pools/default/b/BUCKET`                      the bucket's map; `bs/BUCKET` goes on
 /// - `GET /pools/default/buckets[/BUCKET]`              with what older clients look for; `bucketsStreaming/BUCKET`
@@ -32,6 +33,8 @@ public:
 private:
     [[nodiscard]] HttpResponse pools(const ClusterUser* user) const;
     [[nodiscard]] HttpResponse pool(const HttpRequest& request, bool nodes_only) const;
+    [[nodiscard]] std::string node_json(const HttpRequest& request, const ConfigNode& node) const;
+    [[nodiscard]] HttpResponse server_groups(const HttpRequest& request) const;
     [[nodiscard]] HttpResponse bucket(const HttpRequest& request, const ClusterUser& user,
                                       const std::vector<std::string>& path) const;
     [[nodiscard]] HttpResponse bucket_list(const HttpRequest& request, const ClusterUser& user) const;

@@ -144,7 +144,8 @@ std::string ControlHttp::state() const {
 bool ControlHttp::post(const std::vector<std::string>& path, const Query& query, std::string& body) {
     const std::string what = path.empty() ? "" : path[0];
     if (what == "nodes" && path.size() == 1) {
-        body = R"({"node":)" + std::to_string(cluster_.add_node()) + "}";
+        const std::string* const group = query.find("group");
+        body = R"({"node":)" + std::to_string(group ? cluster_.add_node(*group) : cluster_.add_node()) + "}";
     } else if (what == "nodes" && path.size() == 3) {
         const auto node = read_index(path[1]);
         return node && post_to_node(*node, path[2], query);

@@ -10,7 +10,7 @@ namespace chaise::testing {
 /// milliseconds, may have fractions, and "never" where LocalCluster takes it.
 ///
 /// - `GET  /`                                       nodes, members, whether a rebalance goes on: JSON
-/// - `POST /nodes`                                  add_node(); its number: JSON
+/// - `POST /nodes[?group=]`                         add_node(); its number: JSON
 /// - `POST /nodes/N/kill`, `restart`, `pause`, `resume`, `failover`, `graceful_failover`, `hand_over`, `rebalance_in`,
 ///   `rebalance_out`, `close_connections`
 /// - `POST /nodes/N/link?delay=&jitter=&drop=&truncate=&corrupt=`   what is not named is none

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "protocol/json_text.hpp"
@@ -72,19 +73,29 @@ public:
     }
 
     void node_ext(const ConfigNode& node, NodeId sender) {
-        raw("{").member("services").raw("{");
-        if (node.ports.mgmt != 0) number("mgmt", node.ports.mgmt);
-        if (node.ports.kv != 0) number("kv", node.ports.kv);
-        if (node.ports.capi != 0) number("capi", node.ports.capi);
-        if (node.ports.n1ql != 0) number("n1ql", node.ports.n1ql);
-        if (node.ports.fts != 0) number("fts", node.ports.fts);
-        if (node.ports.cbas != 0) number("cbas", node.ports.cbas);
-        raw("}");
+        raw("{").ports("services", node.ports);
         if (node.id == sender) member("thisNode").raw("true");
         // Absent: the address by which the sender was reached.
         if (!node.hostname.empty()) text("hostname", node.hostname);
-        text("nodeUUID", node.uuid);
+        text("nodeUUID", node.uuid).group_and_addresses(node);
         raw("}");
+    }
+    Writer& group_and_addresses(const ConfigNode& node) {
+        text("serverGroup", node.group);
+        if (!node.external) return *this;
+        member("alternateAddresses").raw("{").member("external").raw("{").text("hostname", node.external->hostname);
+        if (node.external->ports) ports("ports", *node.external->ports);
+        return raw("}}");
+    }
+    Writer& ports(std::string_view name, const NodePorts& of) {
+        member(name).raw("{");
+        if (of.mgmt != 0) number("mgmt", of.mgmt);
+        if (of.kv != 0) number("kv", of.kv);
+        if (of.capi != 0) number("capi", of.capi);
+        if (of.n1ql != 0) number("n1ql", of.n1ql);
+        if (of.fts != 0) number("fts", of.fts);
+        if (of.cbas != 0) number("cbas", of.cbas);
+        return raw("}");
     }
 
     void revision(const protocol::ConfigRevision& revision) {
@@ -119,7 +130,21 @@ std::ptrdiff_t position_of(NodeId node, const VbucketRow& row) noexcept {
     return found == row.end() ? -1 : found - row.begin();
 }
 
-std::vector<VbucketRow> distribute(std::uint32_t vbuckets, std::uint32_t replicas, const std::vector<NodeId>& nodes) {
+namespace {
+
+// Whether its group has none of the row's copies.
+bool is_apart(std::ptrdiff_t node, const VbucketRow& row, const NodeGroups& groups) {
+    if (groups.empty()) return false;
+    const std::string& group = groups.at(static_cast<std::size_t>(node));
+    return std::none_of(row.begin(), row.end(), [&](std::ptrdiff_t other) {
+        return other != no_node && groups.at(static_cast<std::size_t>(other)) == group;
+    });
+}
+
+}  // namespace
+
+std::vector<VbucketRow> distribute(std::uint32_t vbuckets, std::uint32_t replicas, const std::vector<NodeId>& nodes,
+                                   const NodeGroups& groups) {
     std::vector<VbucketRow> rows(vbuckets, VbucketRow(replicas + 1, no_node));
     const std::size_t count = nodes.size();
     if (count == 0) return rows;
@@ -127,16 +152,35 @@ std::vector<VbucketRow> distribute(std::uint32_t vbuckets, std::uint32_t replica
     for (std::size_t vbucket = 0; vbucket < vbuckets; ++vbucket) {
         const std::size_t active = vbucket * count / vbuckets;
         if (vbucket == 0 || active != (vbucket - 1) * count / vbuckets) first_of_node = vbucket;
-        rows[vbucket][0] = static_cast<std::ptrdiff_t>(nodes[active]);
-        for (std::size_t replica = 0; replica < std::min<std::size_t>(replicas, count - 1); ++replica) {
-            const std::size_t turn = (vbucket - first_of_node + replica) % (count - 1);
-            rows[vbucket][replica + 1] = static_cast<std::ptrdiff_t>(nodes[(active + 1 + turn) % count]);
+        VbucketRow& row = rows[vbucket];
+        row[0] = static_cast<std::ptrdiff_t>(nodes[active]);
+        // The others take turns, those of other groups before those of the active node's.
+        std::vector<std::ptrdiff_t> others;
+        for (std::size_t i = 1; i < count; ++i)
+            others.push_back(static_cast<std::ptrdiff_t>(nodes[(active + i) % count]));
+        const auto near = std::stable_partition(others.begin(), others.end(),
+                                                [&](std::ptrdiff_t node) { return is_apart(node, row, groups); });
+        const auto take_turns = [&](auto first, auto last) {
+            if (first != last) std::rotate(first, first + (vbucket - first_of_node) % (last - first), last);
+        };
+        take_turns(others.begin(), near);
+        take_turns(near, others.end());
+        for (std::size_t replica = 1; replica <= std::min<std::size_t>(replicas, count - 1); ++replica) {
+            const auto apart = std::find_if(others.begin(), others.end(),
+                                            [&](std::ptrdiff_t node) { return is_apart(node, row, groups); });
+            const auto chosen = apart == others.end() ? others.begin() : apart;
+            row[replica] = *chosen;
+            others.erase(chosen);
         }
     }
     return rows;
 }
 
-std::vector<VbucketRow> redistribute(const std::vector<VbucketRow>& now, const std::vector<NodeId>& nodes) {
+std::vector<VbucketRow> redistribute(const std::vector<VbucketRow>& now, const std::vector<NodeId>& nodes,
+                                     const NodeGroups& groups) {
+    const auto apart = [&](NodeId node, const VbucketRow& row) {
+        return is_apart(static_cast<std::ptrdiff_t>(node), row, groups);
+    };
     std::vector<VbucketRow> rows(now.size(), VbucketRow(now.empty() ? 0 : now.front().size(), no_node));
     for (std::size_t place = 0; !now.empty() && place < std::min(now.front().size(), nodes.size()); ++place) {
         std::map<std::ptrdiff_t, std::size_t> shares;
@@ -147,23 +191,28 @@ std::vector<VbucketRow> redistribute(const std::vector<VbucketRow>& now, const s
             const auto share = shares.find(now[vbucket][place]);
             const bool stays = share != shares.end() && share->second < most &&
                                position_of(static_cast<NodeId>(share->first), rows[vbucket]) < 0;
-            if (!stays) {
+            const bool crowded =
+                place > 0 && stays && !apart(static_cast<NodeId>(share->first), rows[vbucket]) &&
+                std::any_of(nodes.begin(), nodes.end(), [&](NodeId node) { return apart(node, rows[vbucket]); });
+            if (!stays || crowded) {
                 homeless.push_back(vbucket);
                 continue;
             }
             rows[vbucket][place] = share->first;
             ++share->second;
         }
-        // To who has least; of those, to who has a copy already.
+        // To groups without a copy; there to who has least; of those, to who has a copy already.
         for (const std::size_t vbucket : homeless) {
             auto best = shares.end();
             for (auto share = shares.begin(); share != shares.end(); ++share) {
                 const auto node = static_cast<NodeId>(share->first);
                 if (position_of(node, rows[vbucket]) >= 0) continue;
-                const bool better = best == shares.end() || share->second < best->second ||
-                                    (share->second == best->second && position_of(node, now[vbucket]) >= 0 &&
-                                     position_of(static_cast<NodeId>(best->first), now[vbucket]) < 0);
-                if (better) best = share;
+                const auto rank = [&](const auto& one) {
+                    const auto id = static_cast<NodeId>(one->first);
+                    return std::tuple(place > 0 && !apart(id, rows[vbucket]), one->second,
+                                      position_of(id, now[vbucket]) < 0);
+                };
+                if (best == shares.end() || rank(share) < rank(best)) best = share;
             }
             rows[vbucket][place] = best->first;
             ++best->second;
@@ -179,7 +228,7 @@ BucketConfig contradiction(BucketConfig config) {
     return config;
 }
 
-std::string to_json(const BucketConfig& config, NodeId sender, std::string_view host) {
+std::string to_json(const BucketConfig& config, NodeId sender, std::string_view host, Detail detail) {
     const BucketSettings& settings = config.settings;
     const std::vector<ConfigNode>& nodes = config.cluster->nodes;
     std::vector<const ConfigNode*> serving;
@@ -227,7 +276,9 @@ std::string to_json(const BucketConfig& config, NodeId sender, std::string_view 
             w.text("couchApiBase", "http://" + host_and_port(w.host_of(*node), node->ports.capi) + "/" + settings.name +
                                        "%2B" + config.uuid);
         }
-        w.member("ports").raw("{").number("direct", node->ports.kv).raw("}}");
+        w.member("ports").raw("{").number("direct", node->ports.kv).raw("}");
+        if (detail == Detail::verbose) w.group_and_addresses(*node);
+        w.raw("}");
     });
     // The bucket's nodes first, in the order of serverList.
     std::vector<const ConfigNode*> all = serving;
@@ -262,6 +313,10 @@ std::string to_json(const protocol::CollectionsManifest& manifest) {
         w.raw("}");
     });
     return json += '}';
+}
+
+void append_group_and_addresses(std::string& json, const ConfigNode& node) {
+    Writer(json, {}).group_and_addresses(node);
 }
 
 std::ptrdiff_t server_on_ring(const BucketConfig& config, std::string_view key) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,15 @@ struct BucketSettings {
     std::uint32_t replicas = 1;   ///< 0 to 3
 };
 
+/// A node's other address: `alternateAddresses.external`.
+struct ExternalAddress {
+    std::string hostname;
+    std::optional<NodePorts> ports{};  ///< nothing: those of the node itself
+    friend bool operator==(const ExternalAddress&, const ExternalAddress&) = default;
+};
+
+inline constexpr std::string_view default_server_group = "Group 1";
+
 /// A node as a map names it.
 struct ConfigNode {
     NodeId id = 0;
@@ -46,6 +56,8 @@ struct ConfigNode {
     std::string hostname;
     NodePorts ports;
     std::string uuid;
+    std::string group{default_server_group};
+    std::optional<ExternalAddress> external{};
 };
 
 /// Nodes and services, without a bucket. Never changes; a change makes a new one.
@@ -77,20 +89,30 @@ struct BucketConfig {
 /// The place of `node` in a row (0: active); -1 when it is not there.
 [[nodiscard]] std::ptrdiff_t position_of(NodeId node, const VbucketRow& row) noexcept;
 
-/// As evenly as can be: each node is active for its share of the vbuckets, and each one's replicas are spread over the
-/// others. Nodes that are too few leave no_node in the rows.
-[[nodiscard]] std::vector<VbucketRow> distribute(std::uint32_t vbuckets, std::uint32_t replicas,
-                                                 const std::vector<NodeId>& nodes);
+/// The server group of each node, by its id. Empty: all are of one.
+using NodeGroups = std::vector<std::string>;
 
-/// The same, with as much as possible left where it is in `now`.
-[[nodiscard]] std::vector<VbucketRow> redistribute(const std::vector<VbucketRow>& now,
-                                                   const std::vector<NodeId>& nodes);
+/// As evenly as can be: each node is active for its share of the vbuckets, and each one's replicas are spread over the
+/// others: first over those of groups that have no copy yet. Nodes that are too few leave no_node in the rows.
+[[nodiscard]] std::vector<VbucketRow> distribute(std::uint32_t vbuckets, std::uint32_t replicas,
+                                                 const std::vector<NodeId>& nodes, const NodeGroups& groups = {});
+
+/// The same, with as much as possible left where it is in `now`. A replica leaves a group that has another copy if
+/// there is one that has none.
+[[nodiscard]] std::vector<VbucketRow> redistribute(const std::vector<VbucketRow>& now, const std::vector<NodeId>& nodes,
+                                                   const NodeGroups& groups = {});
+
+/// What a bucket's document says of its nodes beside the terse one's members: `serverGroup` and addresses in `nodes`.
+enum class Detail : std::uint8_t { terse, verbose };
 
 /// The terse documents that GET_CLUSTER_CONFIG, NOT_MY_VBUCKET, pushes and HTTP give. `sender` becomes thisNode. `host`
 /// replaces $HOST where nodes have no hostname (HTTP does so; over key-value it stays as it is).
-[[nodiscard]] std::string to_json(const BucketConfig& config, NodeId sender, std::string_view host = "$HOST");
+[[nodiscard]] std::string to_json(const BucketConfig& config, NodeId sender, std::string_view host = "$HOST",
+                                  Detail detail = Detail::terse);
 [[nodiscard]] std::string to_json(const ClusterConfig& config, NodeId sender, std::string_view host = "$HOST");
 [[nodiscard]] std::string to_json(const protocol::CollectionsManifest& manifest);
+/// ,"serverGroup":…,"alternateAddresses":… as both nodesExt and the management service's lists of nodes have them.
+void append_group_and_addresses(std::string& json, const ConfigNode& node);
 
 /// Of the same revision, with active node and first replica of each vbucket in each other's places.
 [[nodiscard]] BucketConfig contradiction(BucketConfig config);

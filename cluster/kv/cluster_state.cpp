@@ -48,9 +48,10 @@ std::string ClusterState::draw_uuid() {
     return uuid += protocol::json_hex(draw() | std::uint64_t{1} << 63);
 }
 
-NodeId ClusterState::add_node(std::string hostname) {
+NodeId ClusterState::add_node(std::string hostname, std::string group) {
     const NodeId id = nodes_.size();
-    nodes_.push_back({.config = {id, std::move(hostname), {}, draw_uuid()},
+    nodes_.push_back({.config = {id, hostname, {}, draw_uuid(), std::move(group)},
+                      .hostname = std::move(hostname),
                       .disk = std::make_unique<KvDisk>(),
                       .persistence_delay = options_.persistence_delay,
                       .config_delay = options_.config_delay});
@@ -59,7 +60,35 @@ NodeId ClusterState::add_node(std::string hostname) {
 }
 
 void ClusterState::set_ports(NodeId node, NodePorts ports) {
-    if (std::exchange(nodes_.at(node).config.ports, ports) != ports) publish_cluster();
+    if (std::exchange(nodes_.at(node).ports, ports) == ports) return;
+    name_node(nodes_[node]);
+    publish_cluster();
+}
+
+void ClusterState::set_addresses(NodeId node, const NodeAddresses& addresses) {
+    if (std::exchange(nodes_.at(node).addresses, addresses) == addresses) return;
+    name_node(nodes_[node]);
+    publish_cluster();
+}
+
+void ClusterState::name_node(Node& node) {
+    const NodeAddresses& as = node.addresses;
+    node.config.hostname = as.internal.empty() ? node.hostname : as.internal;
+    node.config.ports = node.ports;
+    node.config.external.reset();
+    if (as.external.empty()) return;
+    node.config.external = ExternalAddress{as.external, {}};
+    if (as.ports == ExternalPorts::same) return;
+    node.config.external->ports = node.ports;
+    if (as.ports == ExternalPorts::translated) {
+        node.config.ports = {.kv = 11210, .mgmt = 8091, .capi = 8092, .n1ql = 8093, .fts = 8094, .cbas = 8095};
+    }
+}
+
+NodeGroups ClusterState::groups() const {
+    NodeGroups groups;
+    for (const Node& node : nodes_) groups.push_back(node.config.group);
+    return groups;
 }
 
 std::vector<NodeId> ClusterState::members() const {
@@ -210,7 +239,8 @@ void ClusterState::create_bucket(const BucketSettings& settings) {
     config.uuid = draw_uuid();
     config.servers = members();
     // Of a memcached bucket no map says where a key is.
-    config.map = distribute(settings.vbuckets, settings.replicas, ring ? std::vector<NodeId>{} : config.servers);
+    config.map =
+        distribute(settings.vbuckets, settings.replicas, ring ? std::vector<NodeId>{} : config.servers, groups());
     config.manifest = default_manifest();
     publish_bucket(std::move(config));
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chaise/testing/node_addresses.hpp>
 #include <chaise/time.hpp>
 
 #include <cstdint>
@@ -66,9 +67,13 @@ public:
     // ---- nodes ----------------------------------------------------------------------------------------------
 
     /// Joins. Buckets that are made from now on use it; those that exist do not (that is a rebalance's work).
-    NodeId add_node(std::string hostname);
+    NodeId add_node(std::string hostname, std::string group = std::string(default_server_group));
     /// After listening, and again when a restarted node listens elsewhere. A new revision if they changed.
     void set_ports(NodeId node, NodePorts ports);
+    /// How maps name it, if not by `hostname` and its ports alone. A new revision if that changed. Vbuckets stay.
+    void set_addresses(NodeId node, const NodeAddresses& addresses);
+    /// Of all nodes, by id.
+    [[nodiscard]] NodeGroups groups() const;
     [[nodiscard]] std::size_t nodes() const noexcept { return nodes_.size(); }
     [[nodiscard]] const ConfigNode& node(NodeId id) const { return nodes_.at(id).config; }
     /// The node's process, while it runs.
@@ -174,6 +179,9 @@ private:
     friend class KvNode;
     struct Node {
         ConfigNode config;
+        std::string hostname{};  ///< where it is
+        NodePorts ports{};       ///< where it listens
+        NodeAddresses addresses{};
         KvNode* process = nullptr;
         std::unique_ptr<KvDisk> disk;
         bool member = true;
@@ -182,6 +190,8 @@ private:
         Duration config_delay{};
     };
 
+    /// What maps say of its addresses follows from where it is.
+    void name_node(Node& node);
     void attach(KvNode& node);
     void detach(KvNode& node) noexcept;
     /// Each running node opens the replication streams that it should have and can have now.

@@ -64,7 +64,7 @@ void ClusterState::begin_rebalance(const std::vector<NodeId>& members) {
         for (const NodeId id : members)
             if (std::find(next.servers.begin(), next.servers.end(), id) == next.servers.end())
                 next.servers.push_back(id);
-        next.forward = redistribute(next.map, members);
+        next.forward = redistribute(next.map, members, groups());
         publish_bucket(std::move(next));
     }
     rebalance_ = {.members = members};

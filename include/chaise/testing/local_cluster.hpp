@@ -21,6 +21,7 @@
 
 #include <chaise/iops.hpp>
 #include <chaise/testing/cluster_faults.hpp>
+#include <chaise/testing/node_addresses.hpp>
 #include <chaise/testing/simulation.hpp>
 #include <chaise/time.hpp>
 
@@ -41,6 +42,7 @@ namespace chaise::testing {
 /// What a bucket is.
 enum class LocalBucketType : std::uint8_t {
     couchbase,
+    ephemeral,  ///< in memory only: nothing persists, no views; gone with kill_node()
     /// Keys on a ring over the nodes, one copy of each, in memory only; neither vbuckets nor replicas, no durable
     /// writes, observe, collections or mutation tokens. What a node has is gone with kill_node() and failover().
     memcached,
@@ -70,6 +72,11 @@ struct LocalClusterOptions {
     std::uint64_t seed = 1;
     /// In a SimWorld: node i is the host `host_prefix` + (i + 1).
     std::string host_prefix = "node";
+    /// Of each node; empty: all are in "Group 1". Replicas are put into groups that have no other copy, if there are
+    /// such.
+    std::vector<std::string> server_groups{};
+    /// How maps name the nodes, also those that are added. Hostnames or IP addresses.
+    NodeAddresses addresses{};
 };
 
 /// A delay that never ends: replication or persistence stands still until another delay is set.
@@ -166,7 +173,8 @@ public:
     /// on, for a vbucket without a replica, and for the last member.
     void graceful_failover(std::size_t node);
     /// A node that joins, alive, but has no vbuckets before a rebalance. Its number.
-    std::size_t add_node();
+    /// \throws std::invalid_argument for an empty group.
+    std::size_t add_node(std::string_view group = "Group 1");
     /// Makes these the members, and spreads all vbuckets over them, one by one (set_rebalance_pace), while clients go
     /// on: each of them stands still until its new node has all of it, so that nothing is lost; meanwhile maps have a
     /// fast-forward map. Vbuckets that nobody had are made anew, empty. Goes on for a while: rebalancing(). Gives up,
@@ -205,6 +213,8 @@ public:
     /// The node tells clients maps in which each vbucket's active node and first replica have changed places, with
     /// the revisions that the others' maps have. False: no more; there is a new revision then.
     void set_conflicting_config(std::size_t node, bool on);
+    /// As of the options, of one node. A new map. \throws std::invalid_argument for what is no address.
+    void set_addresses(std::size_t node, const NodeAddresses& addresses);
 
     // ---- delays; a change also holds for what is under way --------------------------------------------------------
 
