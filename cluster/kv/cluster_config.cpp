@@ -161,7 +161,8 @@ std::vector<VbucketRow> distribute(std::uint32_t vbuckets, std::uint32_t replica
         const auto near = std::stable_partition(others.begin(), others.end(),
                                                 [&](std::ptrdiff_t node) { return is_apart(node, row, groups); });
         const auto take_turns = [&](auto first, auto last) {
-            if (first != last) std::rotate(first, first + (vbucket - first_of_node) % (last - first), last);
+            if (first != last)
+                std::rotate(first, first + static_cast<std::ptrdiff_t>(vbucket - first_of_node) % (last - first), last);
         };
         take_turns(others.begin(), near);
         take_turns(near, others.end());

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
+#include <cstdio>
 #include <memory>
 #include <random>
 #include <string>
@@ -88,16 +88,104 @@ TEST_CASE("chaise-cluster: one line when it is ready, and a good end") {
 }
 
 TEST_CASE("chaise-cluster: what it does not understand it says, and does not start") {
-    for (const char* argument : {"--nodes 0", "--nodes 2 --replicas 2", "--vbuckets 1000", "--bucket a/b", "--nonsense",
-                                 "--replication-delay-ms -1", "--user ''"}) {
-        CAPTURE(argument);
-        const std::string command = "exec \"$(dirname \"$(readlink -f /proc/" + std::to_string(getpid()) +
-                                    "/exe)\")\"/chaise-cluster " + argument + " >/dev/null 2>&1";
-        const int status = std::system(command.c_str());
-        CHECK(WIFEXITED(status));
-        CHECK(WEXITSTATUS(status) != 0);
-        CHECK(WEXITSTATUS(status) != 127);
+    const auto [argument, said] = GENERATE(table<std::string, std::string>({
+        {"--nodes 0", "nodes is 1 to 64"},
+        {"--nodes 2 --replicas 2", "more nodes than replicas"},
+        {"--vbuckets 1000", "power of two"},
+        {"--bucket a/b", "a/b"},
+        {"--nonsense", "--nonsense"},
+        {"--replication-delay-ms -1", "--replication-delay-ms"},
+        {"--replication-spread-ms x", "--replication-spread-ms"},
+        {"--persistence-spread-ms -1", "--persistence-spread-ms"},
+        {"--config-delay-ms -1", "--config-delay-ms"},
+        {"--user ''", "username is empty"},
+        {"--cccp perhaps", "--cccp"},
+        {"--terse-streams 2", "--terse-streams"},
+        {"--seed x", "--seed"},
+        {"--seed -1", "--seed"},
+        {"--bucket-type disk", "--bucket-type"},
+        {"--bucket-type memcached --nodes 2 --replicas 1", "--bucket-type memcached"},
+        {"--bucket-type memcached --vbuckets 64", "--bucket-type memcached"},
+        {"--bucket-type ephemeral --persistence-delay-ms 5", "--bucket-type ephemeral"},
+        {"--bucket '' --bucket-type ephemeral", "an empty --bucket"},
+        {"--nodes 3 --groups a,b", "a server group for each node"},
+        {"--nodes 2 --groups a,", "server group"},
+        {"--external-ports own", "--external-address"},
+        {"--external-address x --external-ports some", "--external-ports"},
+        {"--external-address 'a b'", "the external address is no host"},
+        {"--internal-address 10.0.0.1:11210", "the internal address is no host"},
+    }));
+    CAPTURE(argument);
+    // A program that starts all the same is ended; that is status 124.
+    const std::string command = "exec timeout 5 \"$(dirname \"$(readlink -f /proc/" + std::to_string(getpid()) +
+                                "/exe)\")\"/chaise-cluster " + argument + " 2>&1 >/dev/null";
+    FILE* const errors = popen(command.c_str(), "r");
+    REQUIRE(errors);
+    std::string printed(4000, '\0');
+    printed.resize(std::fread(printed.data(), 1, printed.size(), errors));
+    const int status = pclose(errors);
+    CHECK_THAT(printed, Catch::Contains(said));
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) != 0);
+    CHECK(WEXITSTATUS(status) < 124);
+}
+
+TEST_CASE("chaise-cluster: groups, addresses and the seed, as maps tell them") {
+    Fixture f;
+    const std::vector<std::string> arguments = {"--nodes",
+                                                "2",
+                                                "--groups",
+                                                "east,west",
+                                                "--internal-address",
+                                                "inner.test",
+                                                "--external-address",
+                                                "127.0.0.1",
+                                                "--external-ports",
+                                                "translated",
+                                                "--seed",
+                                                "7"};
+    const auto map_now = [&] {
+        const ClusterProcess cluster({.arguments = arguments});
+        const std::vector<Endpoint> nodes = endpoints_of(cluster.connection_string());
+        const protocol::ClusterMap map = *f.check_alive(nodes.at(0)).map;
+        REQUIRE(map.nodes.size() == 2);
+        for (std::size_t i = 0; i < 2; ++i) {
+            CHECK(map.nodes[i].server_group == arguments[3].substr(i * 5, 4));
+            CHECK(map.nodes[i].endpoint(protocol::Service::kv, "default", false) ==
+                  protocol::Endpoint{"inner.test", 11210});
+            CHECK(map.nodes[i].endpoint(protocol::Service::kv, "external", false) ==
+                  protocol::Endpoint{"127.0.0.1", nodes.at(i).port});
+        }
+        return map;
+    };
+    const protocol::ClusterMap first = map_now(), again = map_now();
+    CHECK(first.nodes[0].uuid == again.nodes[0].uuid);
+    CHECK(first.nodes[0].uuid != first.nodes[1].uuid);
+    const ClusterProcess other({.arguments = {"--seed", "8"}});
+    CHECK(f.check_alive(endpoints_of(other.connection_string()).at(0)).map->nodes.at(0).uuid != first.nodes[0].uuid);
+}
+
+TEST_CASE("chaise-cluster: types of buckets, and maps that key-value connections do not give") {
+    Fixture f;
+    const auto [type, locator] = GENERATE(table<std::string, protocol::ClusterMap::Locator>({
+        {"couchbase", protocol::ClusterMap::Locator::vbucket},
+        {"ephemeral", protocol::ClusterMap::Locator::vbucket},
+        {"memcached", protocol::ClusterMap::Locator::ketama},
+    }));
+    {
+        const ClusterProcess cluster({.arguments = {"--nodes", "2", "--bucket-type", type, "--cccp", "on"}});
+        const protocol::ParsedMap map = f.check_alive(endpoints_of(cluster.connection_string()).at(0));
+        CHECK(map.map->locator == locator);
+        CHECK(map.map->has_capability("couchapi") == (type == "couchbase"));
     }
+    const ClusterProcess mute({.arguments = {"--bucket-type", type, "--cccp", "off", "--terse-streams", "off"}});
+    RawClient client(*f.iops, endpoints_of(mute.connection_string()).at(0));
+    client.log_in("Administrator", "password", "default");
+    client.send(protocol::GetClusterConfigRequest{});
+    REQUIRE(f.until([&] { return client.answers.size() == 4 || client.ended; }));
+    REQUIRE(client.answers.size() == 4);
+    CHECK(client.answers[2].status == Status::success);
+    CHECK(client.answers[3].status != Status::success);
 }
 
 TEST_CASE("chaise-cluster: the delays of its options") {

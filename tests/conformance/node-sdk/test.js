@@ -580,6 +580,42 @@ async function testCluster(program, nodes) {
   return failures
 }
 
+// Nodes in two server groups, behind a NAT: inside an address where nobody listens, outside the real ones. Chosen by
+// name, and by the seed.
+async function testExternal(program) {
+  const started = Date.now()
+  const cluster = await startCluster(program, [
+    '--nodes', '2', '--replicas', '1', '--user', user, '--password', password, '--vbuckets', '64', '--groups', 'east,west',
+    '--internal-address', '127.0.0.2', '--external-address', '127.0.0.1', '--external-ports', 'translated',
+  ])
+  let failures = 0
+  const networks = ['?network=external', '?network=auto', '']
+  for (const network of networks) {
+    let connection
+    try {
+      connection = await couchbase.connect(cluster.connectionString + network, {
+        username: user, password, timeouts: { connectTimeout: 10000, kvTimeout: 10000, queryTimeout: 10000 },
+      })
+      const c = connection.bucket('default').defaultCollection()
+      // Enough to need both nodes.
+      for (let i = 0; i < 40; ++i) {
+        await c.upsert(`key${i}`, i, { durabilityLevel: couchbase.DurabilityLevel.Majority })
+        assert.equal((await c.get(`key${i}`)).content, i)
+      }
+      assert.equal((await c.getAllReplicas('key1')).length, 2)
+      assert.deepEqual((await connection.query('SELECT 1 AS one')).rows, [{ one: 1 }])
+    } catch (error) {
+      ++failures
+      console.error(`FAILED with external addresses and '${network}'\n`, error)
+    } finally {
+      await connection?.close()
+    }
+  }
+  await stopCluster(cluster)
+  console.log(`external addresses: ${networks.length - failures} of ${networks.length} tests passed in ${Date.now() - started} ms`)
+  return failures
+}
+
 // Replication, or disks, that stand still: what is to be durable must not be reported to be so.
 async function testStalled(program, what) {
   const started = Date.now()
@@ -634,6 +670,7 @@ async function main() {
   let failures = 0
   for (const nodes of sizes.length ? sizes.map(Number) : [1, 2, 4]) failures += await testCluster(program, nodes)
   for (const what of ['replication', 'persistence']) failures += await testStalled(program, what)
+  failures += await testExternal(program)
   if (failures) process.exitCode = 1
 }
 

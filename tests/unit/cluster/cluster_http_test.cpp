@@ -114,8 +114,45 @@ TEST_CASE("ClusterHttp: nodes and services") {
     const std::string pool = f.ask("/pools/default").body;
     CHECK_THAT(pool, Contains(R"("hostname":"192.0.2.1:8092")") && Contains(R"("ports":{"direct":11211})"));
     CHECK_THAT(pool, !Contains("unhealthy"));
+    CHECK_THAT(pool, Contains(R"("serverGroupsUri":"/pools/default/serverGroups")"));
+    CHECK_THAT(pool, Contains(R"("serverGroup":"Group 1")") && !Contains("alternateAddresses"));
     f.nodes[1].reset();
     CHECK_THAT(f.ask("/pools/nodes").body, Contains("unhealthy") && Contains(R"("name":"nodes")"));
+}
+
+TEST_CASE("ClusterHttp: server groups and external addresses, wherever nodes are told") {
+    Fixture f;
+    const NodeId far = f.state->add_node("inner", "far \"away\"");
+    f.state->set_ports(far, {.kv = 4000, .mgmt = 4001});
+    f.state->set_addresses(far, {.external = "outer", .ports = ExternalPorts::translated});
+    const std::string group = R"("serverGroup":"far \"away\"")";
+    const std::string outer =
+        R"("alternateAddresses":{"external":{"hostname":"outer","ports":{"mgmt":4001,"kv":4000}}})";
+    for (const char* target : {"/pools/default", "/pools/nodes", "/pools/default/nodeServices",
+                               "/pools/default/serverGroups", "/pools/default/b/default"}) {
+        CAPTURE(target);
+        CHECK_THAT(f.ask(target).body, Contains(group) && Contains(outer));
+    }
+    const protocol::ClusterMap map = map_of(f.ask("/pools/default/nodeServices").body);
+    REQUIRE(map.nodes.size() == 3);
+    CHECK(map.nodes[0].server_group == "Group 1");
+    CHECK(map.nodes[0].alternates.empty());
+    CHECK(map.nodes[2].server_group == "far \"away\"");
+    CHECK(map.nodes[2].endpoint(protocol::Service::kv, "default", false) == protocol::Endpoint{"inner", 11210});
+    CHECK(map.nodes[2].endpoint(protocol::Service::kv, "external", false) == protocol::Endpoint{"outer", 4000});
+    // The terse document's old list of nodes has neither; the verbose one's has, once the node serves the bucket.
+    const auto count = [&](const char* target, std::string_view text) {
+        const std::string body = f.ask(target).body;
+        std::size_t found = 0;
+        for (auto at = body.find(text); at != std::string::npos; at = body.find(text, at + 1)) ++found;
+        return found;
+    };
+    CHECK(count("/pools/default/b/default", R"("serverGroup")") == 3);
+    CHECK(count("/pools/default/buckets/default", R"("serverGroup")") == 5);
+    CHECK(count("/pools/default/serverGroups", R"("name":"Group 1")") == 1);
+    CHECK(count("/pools/default/serverGroups", R"("uri":"/pools/default/serverGroups/)") == 2);
+    f.state->set_addresses(far, {});
+    CHECK_THAT(f.ask("/pools/default/b/default").body, !Contains("alternateAddresses"));
 }
 
 TEST_CASE("ClusterHttp: who may see what") {
