@@ -167,6 +167,7 @@ Turn bare_curl(const std::string& url) {
         curl_slist* headers = ::curl_slist_append(nullptr, "Content-Type: application/json");
         ::curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
         ::curl_easy_setopt(easy, CURLOPT_PROXY, "");
+        ::curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 64L * 1024);  // as chaise
         ::curl_easy_setopt(easy, CURLOPT_USERNAME, "Administrator");
         ::curl_easy_setopt(easy, CURLOPT_PASSWORD, "password");
         ::curl_easy_setopt(easy, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));

@@ -154,7 +154,9 @@ void add_options(CLI::App& app, Arguments& arguments) {
     add_switch(app, "--cccp", cluster.cccp, "on, off: key-value connections give maps; off: only HTTP does");
     add_switch(app, "--terse-streams", cluster.terse_streams,
                "on, off: HTTP has /pools/default/bs/BUCKET beside bucketsStreaming");
-    app.add_option("--seed", cluster.seed, "of uuids: the same seed gives the same cluster")->capture_default_str();
+    app.add_option("--seed", cluster.seed, "of uuids: the same seed gives the same cluster")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
     app.add_option("--groups", cluster.server_groups, "the server group of each node: A,B,A; default: all \"Group 1\"")
         ->delimiter(',');
     app.add_option("--internal-address", cluster.addresses.internal,

@@ -14,7 +14,25 @@ namespace {
 constexpr std::size_t max_depth = 1024;
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-bool is_hex(char c) noexcept { return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); }
+/// Four hexadecimal digits; -1: they are none.
+int utf16_unit(const char* at, const char* end) noexcept {
+    if (end - at < 4) return -1;
+    int unit = 0;
+    for (const char c : std::string_view(at, 4)) {
+        const int letter = c | 0x20;
+        if (is_digit(c)) {
+            unit = unit * 16 + (c - '0');
+        } else if (letter >= 'a' && letter <= 'f') {
+            unit = unit * 16 + (letter - 'a' + 10);
+        } else {
+            return -1;
+        }
+    }
+    return unit;
+}
+/// Of a character that takes two units.
+bool is_first_half(int unit) noexcept { return unit >= 0xd800 && unit < 0xdc00; }
+bool is_second_half(int unit) noexcept { return unit >= 0xdc00 && unit < 0xe000; }
 
 bool may_be_escaped(char c) noexcept {
     return c == '"' || c == '\\' || c == '/' || c == 'b' || c == 'f' || c == 'n' || c == 'r' || c == 't';
@@ -31,8 +49,6 @@ constexpr auto ends_scalar = [] {
 /// and texts of them; here is only looked whether they come in an order that makes sense, and are well-formed.
 class Walk {
 public:
-    enum class Verdict { good, bad, unsure };
-
     Walk(std::string_view text, const std::uint32_t* index, std::size_t size) noexcept
         : text_(text.data()),
           end_(text.data() + text.size()),
@@ -40,13 +56,7 @@ public:
           last_(index + size),
           escape_(escape_from(text_)) {}
 
-    [[nodiscard]] Verdict operator()() noexcept {
-        const bool good = value();
-        return unsure_ ? Verdict::unsure : good ? Verdict::good : Verdict::bad;
-    }
-
-private:
-    [[nodiscard]] bool value() noexcept {
+    [[nodiscard]] bool operator()() noexcept {
         std::array<bool, max_depth> in_object;
         std::size_t depth = 0;
         for (;;) {
@@ -81,6 +91,8 @@ private:
             }
         }
     }
+
+private:
     /// Where the next thing begins; null: there is none.
     [[nodiscard]] const char* take() noexcept { return next_ == last_ ? nullptr : text_ + *next_++; }
     /// And its colon.
@@ -112,12 +124,15 @@ private:
             const char what = escape_[1];
             const char* at = escape_ + 2;
             if (what == 'u') {
-                if (over - at < 4 || !is_hex(at[0]) || !is_hex(at[1]) || !is_hex(at[2]) || !is_hex(at[3])) return false;
-                if ((at[0] | 0x20) == 'd' && at[1] >= '8') {  // half of a character: both, in order?
-                    unsure_ = true;
-                    return false;
-                }
+                const int unit = utf16_unit(at, over);
+                if (unit < 0 || is_second_half(unit)) return false;
                 at += 4;
+                if (is_first_half(unit)) {
+                    if (over - at < 2 || at[0] != '\\' || at[1] != 'u' || !is_second_half(utf16_unit(at + 2, over))) {
+                        return false;
+                    }
+                    at += 6;
+                }
             } else if (!may_be_escaped(what)) {
                 return false;
             }
@@ -166,7 +181,6 @@ private:
     const std::uint32_t* next_;
     const std::uint32_t* const last_;
     const char* escape_;  ///< the next backslash, or the end
-    bool unsure_ = false;
 };
 
 }  // namespace
@@ -187,22 +201,14 @@ bool JsonCheck::operator()(std::string_view text) {
 
 bool JsonCheck::padded(std::string_view text) {
     static_assert(padding >= simdjson::SIMDJSON_PADDING);
+    if (text.empty()) return false;
     simdjson::dom::parser& dom = parser_->dom;
     if (dom.capacity() < text.size() && dom.allocate(text.size()) != simdjson::SUCCESS) return false;
     simdjson::internal::dom_parser_implementation& first_stage = *dom.implementation;
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): bytes
     const auto* const bytes = reinterpret_cast<const std::uint8_t*>(text.data());
     if (first_stage.stage1(bytes, text.size(), simdjson::stage1_mode::regular) != simdjson::SUCCESS) return false;
-    Walk walk(text, first_stage.structural_indexes.get(), first_stage.n_structural_indexes);
-    switch (walk()) {
-        case Walk::Verdict::good:
-            return true;
-        case Walk::Verdict::bad:
-            return false;
-        case Walk::Verdict::unsure:
-            break;
-    }
-    return dom.parse(text.data(), text.size(), false).error() == simdjson::SUCCESS;
+    return Walk(text, first_stage.structural_indexes.get(), first_stage.n_structural_indexes)();
 }
 
 }  // namespace chaise::protocol

@@ -7,7 +7,7 @@
 namespace chaise::protocol {
 
 /// Whether a text is one JSON value and nothing else (RFC 8259), in UTF-8, its brackets no deeper than 1024; numbers
-/// may be of any size. Keeps its memory from one text to the next.
+/// may be of any size, escapes must make characters. Keeps its memory from one text to the next.
 class JsonCheck {
 public:
     /// As many bytes may be read behind the text, whatever is in them.

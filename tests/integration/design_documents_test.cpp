@@ -47,6 +47,7 @@ TEST_CASE("design documents: written, read, published, listed, removed") {
         CHECK_AWAIT(co_await error_of(designs.get("beer")) == errc::design_document_not_found);
         CHECK_AWAIT(co_await error_of(designs.create("beer", "{")) == errc::invalid_argument);
         CHECK_AWAIT(co_await error_of(designs.create("beer", "[]")) == errc::invalid_argument);
+        CHECK_AWAIT(co_await error_of(designs.create("beer", "")) == errc::invalid_argument);
         CHECK_AWAIT(co_await error_of(designs.create("", "{}")) == errc::invalid_argument);
         CHECK_AWAIT(co_await error_of(designs.create("beer", R"({"views":{"v":{"map":"function("}}})")) ==
                     errc::invalid_argument);

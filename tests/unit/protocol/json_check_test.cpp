@@ -25,6 +25,13 @@ Word word_of(simdjson::dom::parser& parser, const std::string& text) {
     return error == simdjson::NUMBER_ERROR ? Word::number : Word::bad;
 }
 
+bool has_half_characters(std::string text) {
+    static constexpr std::string_view whole = "\\uD83C\\uDF7A";
+    for (auto at = text.find(whole); at != std::string::npos; at = text.find(whole, at))
+        text.replace(at, whole.size(), "x");
+    return text.find("\\uD") != std::string::npos || text.find("\\ud") != std::string::npos;
+}
+
 class Writer {
 public:
     explicit Writer(std::uint64_t seed) : random_(seed) {}
@@ -36,7 +43,7 @@ public:
     }
     /// A byte or a few become others, go, or come.
     std::string spoilt(std::string text) {
-        static constexpr std::string_view bytes{"{}[]:,\"\\ \n\t019-+.eEtfnu/abd\x01\x7f\x80\xc3\xa9\xed\xff", 36};
+        static constexpr std::string_view bytes = "{}[]:,\"\\ \n\t019-+.eEtfnu/abd\x01\x7f\x80\xc3\xa9\xed\xff";
         for (std::size_t i = 0, n = 1 + below(3); i < n; ++i) {
             const std::size_t at = text.empty() ? 0 : below(text.size());
             switch (below(4)) {
@@ -65,8 +72,8 @@ private:
         out_ += '"';
         for (std::size_t i = 0, n = below(12); i < n; ++i) {
             static constexpr std::string_view pieces[] = {
-                "a",       "xyz",     "\xc3\xa9",       "\xf0\x9f\x8d\xba", "\\n",     "\\\"",          "\\\\",
-                "\\u0041", "\\uD83C", "\\uD83C\\uDF7A", "\\uDF7A",          "\\uFFFF", "{\"a\":[1,2]}", "/"};
+                "a",    "xyz",     "\xc3\xa9",       "\xf0\x9f\x8d\xba", "\\n",           "\\\"",
+                "\\\\", "\\u0041", "\\uD83C\\uDF7A", "\\uFFFF",          "{\"a\":[1,2]}", "/"};
             std::string piece(pieces[below(std::size(pieces))]);
             if (piece.front() == '{') piece = "{[,:]}";
             out_ += piece;
@@ -146,7 +153,8 @@ TEST_CASE("json check: it agrees with a parser", "[json]") {
         std::string text = writer.document();
         if (i % 4 != 0) text = writer.spoilt(text);
         const Word word = word_of(parser, text);
-        if (word == Word::number) continue;  // whether the rest is good is not said
+        if (word == Word::number) continue;       // whether the rest is good is not said
+        if (has_half_characters(text)) continue;  // the model lets some of them pass
         CAPTURE(i, text);
         if (check(text) != (word == Word::good)) FAIL("they disagree");
         (word == Word::good ? good : bad) += 1;
@@ -162,23 +170,58 @@ TEST_CASE("json check: what a text may be", "[json]") {
         CAPTURE(text);
         CHECK(check(text));
     }
-    for (const char* text : {"",          " ",           "{",
-                             "}",         "[1,]",        "[,1]",
-                             "{\"a\"}",   "{\"a\":}",    "{\"a\":1,}",
-                             "{1:2}",     "{a:1}",       "[1}",
-                             "{\"a\":1]", "1 2",         "[] []",
-                             "[1 2]",     "01",          "+1",
-                             "1.",        ".5",          "1e",
-                             "--1",       "0x1",         "tru",
-                             "truer",     "nul",         "True",
-                             "'a'",       "\"a",         "\"\\x\"",
-                             "\"\\u12\"", "\"\\u12g4\"", "\"\\ud83c\"",
-                             "\"a\"b",    "\"\t\"",      "[\"a\":1]",
-                             "[1:2]",     "//",          "\xef\xbb\xbf{}",
-                             "\"\xff\"",  "1a",          "-"}) {
+    for (const char* text : {"",
+                             " ",
+                             "{",
+                             "}",
+                             "[1,]",
+                             "[,1]",
+                             "{\"a\"}",
+                             "{\"a\":}",
+                             "{\"a\":1,}",
+                             "{1:2}",
+                             "{a:1}",
+                             "[1}",
+                             "{\"a\":1]",
+                             "1 2",
+                             "[] []",
+                             "[1 2]",
+                             "01",
+                             "+1",
+                             "1.",
+                             ".5",
+                             "1e",
+                             "--1",
+                             "0x1",
+                             "tru",
+                             "truer",
+                             "nul",
+                             "True",
+                             "'a'",
+                             "\"a",
+                             "\"\\x\"",
+                             "\"\\u12\"",
+                             "\"\\u12g4\"",
+                             "\"\\ud83c\"",
+                             "\"\\udf7a\"",
+                             "\"\\ud83c\\u0041\"",
+                             "\"\\ud83cx\"",
+                             "\"\\ud83c\\n\"",
+                             "[\"\\ud83c\",\"\\udf7a\"]",
+                             "\"a\"b",
+                             "\"\t\"",
+                             "[\"a\":1]",
+                             "[1:2]",
+                             "//",
+                             "\xef\xbb\xbf{}",
+                             "\"\xff\"",
+                             "1a",
+                             "-"}) {
         CAPTURE(text);
         CHECK_FALSE(check(text));
     }
+    JsonCheck first_of_nothing;
+    CHECK_FALSE(first_of_nothing(""));
     using namespace std::string_view_literals;
     CHECK_FALSE(check("1\0"sv));
     CHECK_FALSE(check("true\0"sv));
