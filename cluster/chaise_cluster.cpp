@@ -21,6 +21,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "cluster/http/control_http.hpp"
 #include "cluster/http/http_conversation.hpp"
@@ -122,11 +123,15 @@ void add_switch(CLI::App& app, const char* name, bool& value, const char* meanin
     app.add_option(name, value, meaning)->check(CLI::IsMember({"on", "off"}))->default_str("on");
 }
 
+/// By name only: CLI11's transformers take, and print, the numbers of an enum too.
 template <class E>
-CLI::Option* add_choice(CLI::App& app, const char* name, E& value, std::map<std::string, E> choices, const char* first,
-                        const char* meaning) {
-    return app.add_option(name, value, meaning)
-        ->transform(CLI::CheckedTransformer(std::move(choices)))
+CLI::Option* add_choice(CLI::App& app, const char* name, E& value, const std::map<std::string, E>& choices,
+                        const char* first, const char* meaning) {
+    std::vector<std::string> names;
+    for (const auto& [choice, meant] : choices) names.push_back(choice);
+    const auto read = [&value, choices](const std::string& choice) { value = choices.at(choice); };
+    return app.add_option_function<std::string>(name, read, meaning)
+        ->check(CLI::IsMember(std::move(names)))
         ->default_str(first);
 }
 
@@ -158,7 +163,8 @@ void add_options(CLI::App& app, Arguments& arguments) {
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
     app.add_option("--groups", cluster.server_groups, "the server group of each node: A,B,A; default: all \"Group 1\"")
-        ->delimiter(',');
+        ->delimiter(',')
+        ->allow_extra_args(false);
     app.add_option("--internal-address", cluster.addresses.internal,
                    "a host name that maps give for every node in place of 127.0.0.1");
     CLI::Option* const external =

@@ -140,7 +140,8 @@ public:
     /// Waits for the operations that are under way, but no longer than `drain` says (by default not at all), then
     /// ends what is left with `errc::shutdown` and closes the connections; the result comes last. Operations started
     /// later end with `errc::shutdown`, too. May be called again, and with less patience: `close({.drain = 0s})` ends
-    /// the waiting of an earlier call. Who cancels it does not wait any more: what is left then ends at once.
+    /// the waiting of an earlier call. Who cancels it does not wait any more: what is left then ends at once. Rows are
+    /// not waited for.
     template <class... Extra>
     auto close(CloseOptions options = {}, Extra&&... extra) {
         return face_.wrap(handle_.close(options), std::forward<Extra>(extra)...);

@@ -25,7 +25,8 @@ namespace chaise {
 /// - collection_not_found, scope_not_found: every connected node says so, and of a manifest as new as the newest that
 ///   the client has heard of. While a node is behind that, its answer is waited for, up to the operation's timeout.
 ///   An operation on a collection that was created a moment ago may so fail or succeed; one that is begun after the
-///   nodes have heard of it succeeds.
+///   nodes have heard of it succeeds. observe, and endure by CAS, end with it once when the collection was made anew:
+///   the next one asks for the id.
 /// - unsupported_operation: plain memcached, or a node without collections. The default collection needs none.
 /// - invalid_argument: a name that no scope or collection can have.
 /// Errors name scope and collection (ErrorContext).

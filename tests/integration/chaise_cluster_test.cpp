@@ -104,6 +104,9 @@ TEST_CASE("chaise-cluster: what it does not understand it says, and does not sta
         {"--seed x", "--seed"},
         {"--seed -1", "--seed"},
         {"--bucket-type disk", "--bucket-type"},
+        {"--bucket-type disk", "{couchbase,ephemeral,memcached}"},
+        {"--bucket-type 1", "{couchbase,ephemeral,memcached}"},
+        {"--nodes 2 --groups a b", "b"},
         {"--bucket-type memcached --nodes 2 --replicas 1", "--bucket-type memcached"},
         {"--bucket-type memcached --vbuckets 64", "--bucket-type memcached"},
         {"--bucket-type ephemeral --persistence-delay-ms 5", "--bucket-type ephemeral"},
@@ -112,6 +115,7 @@ TEST_CASE("chaise-cluster: what it does not understand it says, and does not sta
         {"--nodes 2 --groups a,", "server group"},
         {"--external-ports own", "--external-address"},
         {"--external-address x --external-ports some", "--external-ports"},
+        {"--external-address x --external-ports some", "{own,same,translated}"},
         {"--external-address 'a b'", "the external address is no host"},
         {"--internal-address 10.0.0.1:11210", "the internal address is no host"},
     }));
