@@ -94,7 +94,7 @@ public:
         copy_inline(other);
     }
     ValueResult(ValueResult&& other) noexcept
-        : Result(other),
+        : Result(other.rc_, other.cas_),  // to copy the base as one thing takes GCC twice as many instructions
           meta_(other.meta_),
           buffer_(std::move(other.buffer_)),
           data_(std::exchange(other.data_, nullptr)) {

@@ -464,6 +464,7 @@ void Session::on_server_request(const protocol::Frame& frame) {
 void Session::parse() {
     // A consumer may close the bucket, or find the connection lost: then there is nothing left to parse.
     protocol::Frame frame;
+    const Buffer::AtWork at_work(receive_.buffer());
     try {
         while (transport_) {
             const protocol::ParseResult parsed = protocol::parse_frame(receive_.unparsed(), frame);
