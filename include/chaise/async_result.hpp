@@ -28,12 +28,15 @@ namespace detail {
 template <class T>
 class AwaiterBase {
 public:
+    /// The operation lives elsewhere, and for longer.
     explicit AwaiterBase(Slot* slot) noexcept : slot_(slot) {}
+    /// It is this awaiter's.
+    explicit AwaiterBase(AsyncResult<T>&& operation) noexcept : slot_(operation.release()), owns_(true) {}
     AwaiterBase(const AwaiterBase&) = delete;
     AwaiterBase& operator=(const AwaiterBase&) = delete;
     ~AwaiterBase() {
-        if (slot_ && handle_) [[unlikely]]
-            drop(*slot_);  // the coroutine is destroyed while it waits, and its operation lives elsewhere
+        if (slot_ && (handle_ || owns_)) [[unlikely]]
+            leave();
     }
     /// The operation goes first.
     static void forget(Slot& slot) noexcept { static_cast<AwaiterBase*>(slot.context)->slot_ = nullptr; }
@@ -78,9 +81,15 @@ private:
         waited_ = true;
         return true;
     }
+    /// The coroutine is destroyed while it waits; or the outcome, which came first, has been taken from the slot.
+    [[gnu::noinline]] void leave() noexcept {
+        if (handle_) drop(*slot_);
+        if (owns_) const AsyncResult<T> ended(slot_);
+    }
     static void arrive(Slot& slot, void* result, Error* error) {
         auto& self = *static_cast<AwaiterBase*>(slot.context);
         self.slot_ = nullptr;
+        if (self.owns_) slot.owners = static_cast<std::uint8_t>(slot.owners & ~owned_by_handle);
         if (!result && !error) return unowned(slot);  // the loop is gone: the coroutine is its owner's to destroy
         self.result_ = static_cast<T*>(result);
         self.error_ = error;
@@ -94,6 +103,7 @@ private:
     Error* error_ = nullptr;
     std::coroutine_handle<> handle_;
     bool waited_ = false;
+    bool owns_ = false;
 };
 
 /// `co_await op`: T, or the exception of the error's class.
@@ -123,7 +133,10 @@ template <class T>
 class ExpectedOperation {
 public:
     explicit ExpectedOperation(AsyncResult<T> operation) noexcept : operation_(std::move(operation)) {}
-    [[nodiscard]] ExpectedAwaiter<T> operator co_await() noexcept { return operation_.as_expected(); }
+    [[nodiscard]] ExpectedAwaiter<T> operator co_await() & noexcept { return operation_.as_expected(); }
+    [[nodiscard]] ExpectedAwaiter<T> operator co_await() && noexcept {
+        return ExpectedAwaiter<T>(std::move(operation_));
+    }
 
 private:
     AsyncResult<T> operation_;
@@ -248,7 +261,7 @@ public:
     }
 
     [[nodiscard]] detail::Awaiter<T> operator co_await() & noexcept { return detail::Awaiter<T>(slot_); }
-    [[nodiscard]] detail::Awaiter<T> operator co_await() && noexcept { return detail::Awaiter<T>(slot_); }
+    [[nodiscard]] detail::Awaiter<T> operator co_await() && noexcept { return detail::Awaiter<T>(std::move(*this)); }
     /// For co_await: an Expected instead of exceptions.
     [[nodiscard]] detail::ExpectedAwaiter<T> as_expected() & noexcept { return detail::ExpectedAwaiter<T>(slot_); }
     [[nodiscard]] detail::ExpectedOperation<T> as_expected() && noexcept {
@@ -318,12 +331,19 @@ private:
     [[gnu::always_inline]] void reset() noexcept {
         detail::Slot* slot = std::exchange(slot_, nullptr);
         slot->owners = static_cast<std::uint8_t>(slot->owners & ~detail::owned_by_handle);
-        const bool awaited = slot->consumer == detail::Consumer::await && slot->target;
-        if (slot->outcome != detail::Outcome::none || awaited) {
-            if (awaited) detail::AwaiterBase<T>::forget(*slot);
-            detail::drop(*slot);
+        // Most often its callbacks are waited for.
+        if (slot->consumer != detail::Consumer::callbacks || slot->outcome != detail::Outcome::none ||
+            slot->owners == 0) {
+            end(*slot);
+        }
+    }
+    [[gnu::noinline]] static void end(detail::Slot& slot) noexcept {
+        const bool awaited = slot.consumer == detail::Consumer::await && slot.target;
+        if (slot.outcome != detail::Outcome::none || awaited) {
+            if (awaited) detail::AwaiterBase<T>::forget(slot);
+            detail::drop(slot);
         } else {
-            detail::unowned(*slot);
+            detail::unowned(slot);
         }
     }
 

@@ -79,11 +79,9 @@ public:
         asio::detail::awaitable_thread<Executor>& from = *frame.detach_thread();
         Thread& thread = *::new (static_cast<void*>(thread_)) Thread(frame, from);
         Slot& slot = *operation_.slot();
-        const auto& iops = static_cast<const AsioIOPS&>(iops_of(slot));
-        if (!AsioResumption::is(&iops, &from) &&
-            (!iops.loop_alive() || !is_same_executor(thread.get_executor(), iops.strand()))) [[unlikely]]
+        iops_ = &iops_of(slot);
+        if (!AsioResumption::is(iops_, &from) && !on_strand(thread, *iops_)) [[unlikely]]
             return wait_elsewhere();
-        iops_ = &iops;
         cancellable_ = cancel_by_signal(slot, thread);
         attach(slot, Consumer::callbacks, &AsioArrival::arrive, this);
         static_cast<void>(operation_.release());  // arrive() returns the handle's share
@@ -108,13 +106,17 @@ private:
         AsioArrival* arrival_;
     };
 
+    [[gnu::noinline]] static bool on_strand(const Thread& thread, const IOPS& bucket_iops) {
+        const auto& iops = static_cast<const AsioIOPS&>(bucket_iops);
+        return iops.loop_alive() && is_same_executor(thread.get_executor(), iops.strand());
+    }
     [[gnu::noinline]] void wait_elsewhere() {
         AsioInitiation<Result, true>{}(Handler(take_thread(), *this), std::move(operation_));
     }
     // Moved from it owns nothing, and needs no destructor.
     [[nodiscard]] Thread take_thread() noexcept { return std::move(*std::launder(reinterpret_cast<Thread*>(thread_))); }
 
-    static void arrive(Slot& slot, void* result, Error* error) {
+    [[gnu::flatten]] static void arrive(Slot& slot, void* result, Error* error) {
         auto& self = *static_cast<AsioArrival*>(slot.context);
         Thread thread = self.take_thread();  // the frame may end while it runs
         const AsioResumption resumption(self.iops_, static_cast<asio::detail::awaitable_thread<Executor>*>(&thread));
@@ -128,7 +130,7 @@ private:
     }
 
     InTransit<Result> operation_;
-    const AsioIOPS* iops_ = nullptr;
+    const IOPS* iops_ = nullptr;
     bool cancellable_ = false;
     Result* result_ = nullptr;
     Error* error_ = nullptr;

@@ -29,16 +29,16 @@ namespace detail {
 /// again when it awaits the next operation.
 class AsioResumption {
 public:
-    AsioResumption(const void* iops, const void* coroutine) noexcept
+    AsioResumption(const IOPS* iops, const void* coroutine) noexcept
         : iops_(iops), coroutine_(coroutine), outer_(std::exchange(innermost_, this)) {}
     AsioResumption(const AsioResumption&) = delete;
     AsioResumption& operator=(const AsioResumption&) = delete;
     ~AsioResumption() { innermost_ = outer_; }
-    [[nodiscard]] static bool is(const void* iops, const void* coroutine) noexcept {
+    [[nodiscard]] static bool is(const IOPS* iops, const void* coroutine) noexcept {
         return innermost_ && innermost_->coroutine_ == coroutine && innermost_->iops_ == iops;
     }
     /// Another may have its address.
-    static void forget(const void* iops) noexcept {
+    static void forget(const IOPS* iops) noexcept {
         for (AsioResumption* one = innermost_; one; one = one->outer_) {
             if (one->iops_ == iops) one->iops_ = nullptr;
         }
@@ -46,7 +46,7 @@ public:
 
 private:
     inline static constinit thread_local AsioResumption* innermost_ = nullptr;
-    const void* iops_;
+    const IOPS* iops_;
     const void* const coroutine_;
     AsioResumption* const outer_;
 };
