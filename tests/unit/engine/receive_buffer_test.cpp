@@ -244,3 +244,40 @@ TEST_CASE("a block counts whom it is lent to, by the hundred or not, and goes wi
         std::memset(last->data(), 'x', 100);  // under ASan
     }
 }
+
+TEST_CASE("what dies where the keeper is at work is counted as what dies elsewhere", "[receive]") {
+    for (const int results : {1, 256, 600}) {
+        KeptBuffer block(Buffer::make(100));
+        const auto lend = [&](std::vector<BufferRef>& to) {
+            for (int i = 0; i < results; ++i) {
+                block->lend();
+                to.emplace_back(block.get());
+            }
+        };
+        std::vector<BufferRef> here;
+        std::vector<BufferRef> there;
+        {
+            const Buffer::AtWork at_work(block.get());
+            lend(here);
+            lend(there);
+            std::thread other([mine = std::move(there)]() mutable { mine.clear(); });
+            BufferRef copy = here.front();
+            here.resize(1);
+            other.join();
+            CHECK_FALSE(block->unique());
+            here.clear();
+            CHECK_FALSE(block->unique());
+            {
+                const Buffer::AtWork inside(nullptr);  // a loop inside the loop, for another connection
+                copy = BufferRef();
+            }
+            CHECK(block->unique());
+            lend(here);
+            here.resize(1);  // what ends last was lent while the keeper was at work, and the keeper goes in between
+            block.reset();
+            CHECK(here.front()->unique());
+            std::memset(here.front()->data(), 'x', 100);  // under ASan
+            here.clear();
+        }
+    }
+}
