@@ -83,8 +83,9 @@ public:
         const std::uint32_t index = opaque & index_mask;
         if (index >= capacity_) [[unlikely]]
             return nullptr;
-        Slot& slot = (*slabs_[index / slab_size])[index % slab_size];
-        return slot.opaque == opaque ? &slot : nullptr;
+        Slot* slot = &(*slabs_[index / slab_size])[index % slab_size];
+        asm("" : "+r"(slot));  // or GCC computes the address anew for each of its fields that is written
+        return slot->opaque == opaque ? slot : nullptr;
     }
     [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
     [[nodiscard]] std::size_t in_use() const noexcept { return in_use_; }
