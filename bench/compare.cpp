@@ -59,12 +59,20 @@ std::vector<CaseReport> compare(const Comparison& comparison) {
         clients.push_back(each.make(target, workload));
         reports.push_back({each.name, {}});
     }
-    const Limit limit{.operations = 0, .time = comparison.turn, .warm_up = warm_up_operations(target, workload)};
+    // A round's time comes in parts, there and back through the cases: a machine that is slower for a while, or becomes
+    // slower, is so for all of them.
+    constexpr std::size_t parts = 8;
+    const Limit limit{
+        .operations = 0, .time = comparison.turn / parts, .warm_up = warm_up_operations(target, workload)};
     for (std::size_t round = 0; round < comparison.rounds; ++round) {
-        for (std::size_t i = 0; i < cases.size(); ++i) {
-            Meter meter(limit);
-            clients[i]->run(meter);
-            reports[i].rounds.push_back(meter.measurement());
+        for (CaseReport& report : reports) report.rounds.emplace_back();
+        for (std::size_t part = 0; part < parts; ++part) {
+            for (std::size_t n = 0; n < cases.size(); ++n) {
+                const std::size_t i = part % 2 == 0 ? n : cases.size() - 1 - n;
+                Meter meter(limit);
+                clients[i]->run(meter);
+                reports[i].rounds.back().add(meter.measurement());
+            }
         }
     }
     return reports;

@@ -24,6 +24,17 @@ struct Measurement {
     Counters counted;
     Histogram latencies;
 
+    /// And another, of the same case.
+    void add(const Measurement& other) {
+        operations += other.operations;
+        seconds += other.seconds;
+        cpu_ns += other.cpu_ns;
+        counted.allocations += other.counted.allocations;
+        counted.news += other.counted.news;
+        counted.system_calls += other.counted.system_calls;
+        latencies.merge(other.latencies);
+    }
+
     [[nodiscard]] double ops_per_s() const { return static_cast<double>(operations) / seconds; }
     [[nodiscard]] double cpu_ns_per_op() const { return cpu_ns / static_cast<double>(operations); }
     [[nodiscard]] double allocs_per_op() const { return per_op(counted.allocations); }

@@ -96,11 +96,8 @@ private:
     struct Handler : Thread {
         Handler(Thread&& thread, AsioArrival& arrival) : Thread(std::move(thread)), arrival_(&arrival) {}
         void operator()(Expected<Result, Error>&& outcome) {
-            if (outcome) {
-                arrival_->result_ = &*outcome;
-            } else {
-                arrival_->error_ = &outcome.error();
-            }
+            arrival_->result_ = outcome ? &*outcome : nullptr;
+            arrival_->error_ = outcome ? nullptr : &outcome.error();
             this->resume();
         }
         AsioArrival* arrival_;
@@ -130,10 +127,11 @@ private:
     }
 
     InTransit<Result> operation_;
-    const IOPS* iops_ = nullptr;
-    bool cancellable_ = false;
-    Result* result_ = nullptr;
-    Error* error_ = nullptr;
+    // Written when it waits, and when that ends: Asio moves it twice on the way there.
+    const IOPS* iops_;
+    bool cancellable_;
+    Result* result_;
+    Error* error_;
     alignas(Thread) std::byte thread_[sizeof(Thread)];
 };
 

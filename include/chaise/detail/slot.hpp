@@ -165,7 +165,7 @@ inline void require_no_consumer(const Slot& slot) {
 }
 /// A consumer came: remembers it, and brings an outcome that waits on the next turn.
 /// \throws std::logic_error for a second consumer.
-inline void attach(Slot& slot, Consumer kind, Target target, void* context) {
+[[gnu::always_inline]] inline void attach(Slot& slot, Consumer kind, Target target, void* context) {
     require_no_consumer(slot);
     slot.consumer = kind;
     slot.target = target;
