@@ -75,6 +75,7 @@ private:
         if (slot.outcome == Outcome::result) {
             result_ = std::launder(reinterpret_cast<T*>(slot.storage));
         } else {
+            result_ = nullptr;
             error_ = std::exchange(slot.error, nullptr);
         }
         slot.outcome = Outcome::none;
@@ -99,8 +100,8 @@ private:
     }
 
     Slot* slot_;
-    T* result_ = nullptr;
-    Error* error_ = nullptr;
+    T* result_;     // written with the outcome
+    Error* error_;  // if there is no result
     std::coroutine_handle<> handle_;
     bool waited_ = false;
     bool owns_ = false;
