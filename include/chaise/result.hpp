@@ -79,7 +79,7 @@ public:
     explicit ValueResult(errc rc) noexcept : ValueResult() { rc_ = rc; }
     /// Copies what is short, shares `buffer` (which must hold `value`) otherwise.
     ValueResult(std::string_view value, std::uint32_t flags, std::uint8_t datatype, Cas cas, detail::Buffer* buffer)
-        : meta_{flags, static_cast<std::uint32_t>(value.size()), 0, datatype} {
+        : marks_(datatype), flags_(flags), size_(static_cast<std::uint32_t>(value.size())) {
         cas_ = cas;
         if (value.size() <= inline_capacity) {
             std::memcpy(inline_, value.data(), value.size());
@@ -90,16 +90,23 @@ public:
         }
     }
     ValueResult(const ValueResult& other) noexcept
-        : Result(other), meta_(other.meta_), buffer_(other.buffer_), data_(other.data_) {
+        : Result(other),
+          marks_(other.marks_),
+          flags_(other.flags_),
+          size_(other.size_),
+          buffer_(other.buffer_),
+          data_(other.data_) {
         copy_inline(other);
     }
     ValueResult(ValueResult&& other) noexcept
         : Result(other.rc_, other.cas_),  // to copy the base as one thing takes GCC twice as many instructions
-          meta_(other.meta_),
+          marks_(other.marks_),
+          flags_(other.flags_),
+          size_(other.size_),
           buffer_(std::move(other.buffer_)),
           data_(std::exchange(other.data_, nullptr)) {
         copy_inline(other);
-        other.meta_.size = 0;
+        other.size_ = 0;
     }
     ValueResult& operator=(const ValueResult& other) noexcept {
         if (this != &other) {
@@ -111,11 +118,13 @@ public:
     ValueResult& operator=(ValueResult&& other) noexcept {
         if (this != &other) {
             Result::operator=(other);
-            meta_ = other.meta_;
+            marks_ = other.marks_;
+            flags_ = other.flags_;
+            size_ = other.size_;
             buffer_ = std::move(other.buffer_);
             data_ = std::exchange(other.data_, nullptr);
             copy_inline(other);
-            other.meta_.size = 0;
+            other.size_ = 0;
         }
         return *this;
     }
@@ -123,13 +132,17 @@ public:
 
     /// Valid as long as this result, or one moved or copied from it, lives (a short value moves with its result:
     /// take the view from the object you keep).
-    [[nodiscard]] std::string_view value() const noexcept { return {data_ ? data_ : inline_, meta_.size}; }
+    [[nodiscard]] std::string_view value() const noexcept { return {data_ ? data_ : inline_, size_}; }
     /// The document's 32-bit flags.
-    [[nodiscard]] std::uint32_t flags() const noexcept { return meta_.flags; }
+    [[nodiscard]] std::uint32_t flags() const noexcept { return flags_; }
     /// Datatype bits as the server sent them (protocol.md 1.3).
-    [[nodiscard]] std::uint8_t datatype() const noexcept { return meta_.datatype; }
+    [[nodiscard]] std::uint8_t datatype() const noexcept { return mark(0); }
     /// The number, for the result of `counter`; 0 otherwise. `value()` is then its decimal text.
-    [[nodiscard]] std::uint64_t counter() const noexcept { return meta_.counter; }
+    [[nodiscard]] std::uint64_t counter() const noexcept {
+        std::uint64_t number = 0;
+        if ((marks_ & is_counter) != 0) std::memcpy(&number, inline_ + counter_at, sizeof(number));
+        return number;
+    }
     /// A copy that shares nothing.
     [[nodiscard]] std::string owned() const { return std::string(value()); }
     /// Bytes of receive buffer that this result keeps from being reused: 0 for short values.
@@ -137,39 +150,39 @@ public:
 
     /// Of `counter`, if the server sent one.
     [[nodiscard]] std::optional<MutationToken> mutation_token() const noexcept {
-        if (!meta_.has_token) return std::nullopt;
+        if ((marks_ & has_token) == 0) return std::nullopt;
         MutationToken token;
         std::memcpy(static_cast<void*>(&token), inline_ + token_at, sizeof(token));
         return token;
     }
     /// Of `counter` with persist_to or replicate_to, as OperationResult's.
-    [[nodiscard]] std::uint8_t persisted_on() const noexcept { return meta_.persisted_on; }
-    [[nodiscard]] std::uint8_t replicated_on() const noexcept { return meta_.replicated_on; }
+    [[nodiscard]] std::uint8_t persisted_on() const noexcept { return mark(16); }
+    [[nodiscard]] std::uint8_t replicated_on() const noexcept { return mark(24); }
 
     /// Made by the engine for `counter`.
     [[nodiscard]] static ValueResult of_counter(std::uint64_t number, Cas cas, const MutationToken* token = nullptr);
     void set_copies(std::uint8_t persisted_on, std::uint8_t replicated_on) noexcept {
-        meta_.persisted_on = persisted_on;
-        meta_.replicated_on = replicated_on;
+        marks_ = (marks_ & 0xffff) | std::uint32_t{persisted_on} << 16 | std::uint32_t{replicated_on} << 24;
     }
 
 private:
-    struct Meta {
-        std::uint32_t flags = 0;
-        std::uint32_t size = 0;
-        std::uint64_t counter = 0;
-        std::uint8_t datatype = 0;
-        bool has_token = false;  ///< it lies behind the text of the number
-        std::uint8_t persisted_on = 0;
-        std::uint8_t replicated_on = 0;
-    };
+    // In the marks: the datatype (8 bits); what lies behind the text of a counter; persisted_on; replicated_on.
+    static constexpr std::uint32_t is_counter = 0x100;
+    static constexpr std::uint32_t has_token = 0x200;
+    static constexpr std::size_t counter_at = 24;
     static constexpr std::size_t token_at = 32;
     static_assert(token_at + sizeof(MutationToken) <= inline_capacity);
-    void copy_inline(const ValueResult& other) noexcept {
-        if (!data_) std::memcpy(inline_, other.inline_, meta_.size <= inline_capacity ? inline_capacity : 0);
+    [[nodiscard]] std::uint8_t mark(unsigned shift) const noexcept {
+        return static_cast<std::uint8_t>(marks_ >> shift);
     }
 
-    Meta meta_;
+    void copy_inline(const ValueResult& other) noexcept {
+        if (!data_) std::memcpy(inline_, other.inline_, size_ <= inline_capacity ? inline_capacity : 0);
+    }
+
+    std::uint32_t marks_ = 0;  // in the base's padding
+    std::uint32_t flags_ = 0;
+    std::uint32_t size_ = 0;
     detail::BufferRef buffer_;
     const char* data_ = nullptr;
     // Twice the capacity: a short value, too, has 64 readable bytes behind it.

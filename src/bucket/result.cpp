@@ -10,9 +10,10 @@ ValueResult ValueResult::of_counter(std::uint64_t number, Cas cas, const Mutatio
     char text[20];
     const auto end = std::to_chars(text, text + sizeof(text), number).ptr;
     ValueResult result(std::string_view(text, static_cast<std::size_t>(end - text)), 0, 0, cas, nullptr);
-    result.meta_.counter = number;
+    result.marks_ |= is_counter;
+    std::memcpy(result.inline_ + counter_at, &number, sizeof(number));
     if (token) {
-        result.meta_.has_token = true;
+        result.marks_ |= has_token;
         std::memcpy(result.inline_ + token_at, static_cast<const void*>(token), sizeof(*token));
     }
     return result;
