@@ -145,14 +145,19 @@ public:
         return counter(key, CounterOptions{}, std::forward<Extra>(extra));
     }
 
-    /// Sets the document's expiry; `Expiry{}` is never.
+    /// Sets the document's expiry; without one it never expires any more.
     template <class... Extra>
-    auto touch(std::string_view key, Expiry expiry, TouchOptions options = {}, Extra&&... extra) {
+    auto touch(std::string_view key, Expiry expiry = {}, TouchOptions options = {}, Extra&&... extra) {
         return face_.wrap(handle_.touch(key, expiry, options), std::forward<Extra>(extra)...);
     }
     template <detail::FaceArgument<TouchOptions> Extra>
     auto touch(std::string_view key, Expiry expiry, Extra&& extra) {
         return touch(key, expiry, TouchOptions{}, std::forward<Extra>(extra));
+    }
+    template <detail::FaceArgument<Expiry> Extra>
+        requires detail::FaceArgument<Extra, TouchOptions>
+    auto touch(std::string_view key, Extra&& extra) {
+        return touch(key, Expiry{}, TouchOptions{}, std::forward<Extra>(extra));
     }
 
     /// The document's value, and keeps others from changing it until it is changed or unlocked with the CAS of this

@@ -277,6 +277,28 @@ simdjson::error_code read_document(simdjson::ondemand::document& document, T& va
     return simdjson::SUCCESS;
 }
 
+/// The same, by `read_json` of a value, of a document that is none: it becomes one as the element of an array.
+template <class T>
+simdjson::error_code read_as_element(std::string_view document, simdjson::ondemand::parser& parser, T& value) {
+    std::string text;
+    text.reserve(document.size() + 2 + simdjson::SIMDJSON_PADDING);
+    text.append("[").append(document).append("]");
+    simdjson::ondemand::document around;
+    if (const auto error = parser.iterate(text).get(around)) return error;
+    simdjson::ondemand::array array;
+    if (const auto error = around.get_array().get(array)) return error;
+    std::size_t elements = 0;
+    for (auto element : array) {
+        if (++elements == 2) return simdjson::TRAILING_CONTENT;
+        simdjson::ondemand::value found;
+        if (const auto error = element.get(found)) return error;
+        if (const auto error = read_json(found, value)) return error;
+    }
+    if (elements == 0) return simdjson::EMPTY;
+    return around.current_location().error() == simdjson::OUT_OF_BOUNDS ? simdjson::SUCCESS
+                                                                        : simdjson::TRAILING_CONTENT;
+}
+
 }  // namespace detail
 
 template <JsonType T>
@@ -292,6 +314,9 @@ struct ValueCodec<T> {
         simdjson::error_code error = json(result, parser).get(document);
         T value{};
         if (!error) error = detail::read_document(document, value);
+        if (error == simdjson::SCALAR_DOCUMENT_AS_VALUE) {
+            error = detail::read_as_element(result.value(), parser, value);
+        }
         if (error) return uncoded(simdjson::error_message(error));
         return value;
     }

@@ -73,7 +73,7 @@ TEST_CASE("AsioBucket: every operation, awaited with the default token") {
         co_await bucket.prepend("k", "<", {.timeout = 1s});
         const auto touched = co_await bucket.get_and_touch("k", 1min);
         CHECK(touched.value() == "<value!");
-        co_await bucket.touch("k", Expiry{});
+        co_await bucket.touch("k", asio::use_awaitable);
         const auto replaced = co_await bucket.replace("k", "again", {.cas = touched.cas()});
         CHECK(replaced.cas() != touched.cas());
         co_await bucket.remove("k", {.cas = replaced.cas()});

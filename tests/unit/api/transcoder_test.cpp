@@ -39,6 +39,17 @@ simdjson::error_code read_json(simdjson::ondemand::value from, User& user) {
     return chaise::read_json(from["height"], user.height);
 }
 
+/// A name in JSON: a document that is no object.
+enum class Color { red, green };
+void append_json(std::string& out, Color color) { out += color == Color::red ? "\"red\"" : "\"green\""; }
+simdjson::error_code read_json(simdjson::ondemand::value from, Color& color) {
+    std::string name;
+    if (const auto error = chaise::read_json(from, name)) return error;
+    if (name != "red" && name != "green") return simdjson::INCORRECT_TYPE;
+    color = name == "red" ? Color::red : Color::green;
+    return simdjson::SUCCESS;
+}
+
 /// A format of its own, with a state: numbers, one more than they are. 13 it cannot.
 struct Shifted {
     int by = 1;
@@ -63,6 +74,7 @@ static_assert(!Transcoder<DefaultTranscoder, void*>);
 
 namespace {
 
+using app::Color;
 using app::Shifted;
 using app::User;
 
@@ -182,6 +194,14 @@ TEST_CASE("objects of one's own as JSON", "[transcoder]") {
         CHECK(t.item("n").value == "-5");
         const auto number = co_await numbers.get("n");
         CHECK(number.value() == -5);
+        auto colors = t.bucket->typed<Color>();
+        co_await colors.upsert("color", Color::green);
+        CHECK(t.item("color").value == R"("green")");
+        auto color = co_await colors.get("color");
+        CHECK(color.value() == Color::green);
+        t.item("color").value = " \"re\\u0064\" ";
+        color = co_await colors.get("color");
+        CHECK(color.value() == Color::red);
         using Maps = std::map<std::string, std::vector<std::optional<bool>>>;
         const Maps maps = {{"a", {true, std::nullopt, false}}, {"b", {}}};
         auto all = t.bucket->typed<Maps>();
@@ -233,6 +253,11 @@ TEST_CASE("what cannot be decoded is an error of its operation alone", "[transco
     refused(user, {R"([1])", json, 7, 0}, "");
     refused(number, {"4711471147", json, 7, 0}, "");  // more than an int
     refused(number, {"1 2", json, 7, 0}, "");
+    const std::type_identity<Color> color;
+    for (const char* bad : {"\"blue\"", "\"red\" 1", "\"red\",\"red\"", "\"red\"]", "\"red\"],[1", "\"red", "7", ""}) {
+        INFO(bad);
+        refused(color, {bad, json, 7, 0}, "");
+    }
     refused(std::type_identity<JsonText>{}, {"", json, 7, 0}, "empty");
 }
 
