@@ -12,37 +12,8 @@ namespace chaise {
 
 namespace {
 
-/// What is kept of a body that nobody wants to hear of yet; curl has about as much of its own.
-constexpr std::size_t most_kept = std::size_t{64} * 1024;
 /// Of what the network has.
 constexpr std::size_t read_at_once = std::size_t{64} * 1024;
-
-bool has_control(std::string_view text) {
-    return std::any_of(text.begin(), text.end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte < 0x20 || byte == 0x7f;
-    });
-}
-
-/// What would make another request of it than the one that was meant.
-const char* why_not(const HttpClient::Request& request) {
-    const auto spaced = [](std::string_view text) { return has_control(text) || text.find(' ') != text.npos; };
-    if (request.method.empty() || spaced(request.method)) return "the method is malformed";
-    if (request.host.empty() || spaced(request.host) || request.host.find_first_of("/?#@[]") != std::string::npos) {
-        return "the host is malformed";
-    }
-    if (!request.target.starts_with('/') || spaced(request.target) || request.target.find('#') != std::string::npos) {
-        return "the target is malformed";
-    }
-    if (request.username.find(':') != std::string::npos) return "a username with a colon cannot be told in HTTP";
-    for (const HttpClient::Header& header : request.headers) {
-        if (header.name.empty() || spaced(header.name) || header.name.find(':') != std::string::npos ||
-            has_control(header.value)) {
-            return "a header is malformed";
-        }
-    }
-    return nullptr;
-}
 
 bool same_name(std::string_view a, std::string_view b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
@@ -102,15 +73,13 @@ CurlExchange::CurlExchange(CurlClient& client, HttpClient::Request request, Http
       receiver_(receiver),
       request_(std::move(request)),
       news_(iops_->timer_event_factory()),
-      limits_(iops_->timer_event_factory()),
-      started_(iops_->now()) {
+      limits_(*iops_, request_, [](void* self, int) { static_cast<CurlExchange*>(self)->check_limits(); }, this) {
     news_->set_handler([](void* self, int) { static_cast<CurlExchange*>(self)->tell(); }, this);
-    limits_->set_handler([](void* self, int) { static_cast<CurlExchange*>(self)->check_limits(); }, this);
-    if (const char* why = why_not(request_)) {
+    if (const char* why = why_malformed(request_)) {
         end(std::make_error_code(std::errc::invalid_argument), why);
     } else {
         resolving_ = iops_->transport_factory().resolve(request_.host, *this);
-        arm_limits();
+        limits_.arm();
     }
 }
 
@@ -125,7 +94,7 @@ void CurlExchange::orphan() noexcept {
     resolving_.reset();
     drop_transfer();
     iops_->cleanup(*news_);
-    iops_->cleanup(*limits_);
+    limits_.cleanup();
     client_ = nullptr;
 }
 
@@ -145,7 +114,7 @@ void CurlExchange::on_resolve(std::vector<std::string> addresses, std::error_cod
         if (!error) error = std::make_error_code(std::errc::host_unreachable);
         return end(error, "cannot resolve \"" + request_.host + "\": " + error.message());
     }
-    resolved_ = true;
+    limits_.resolved();
     begin(addresses);
 }
 
@@ -234,10 +203,8 @@ CURLcode CurlExchange::configure_headers() {
 int CurlExchange::on_request(void* context, char*, char*, int, int) {
     auto& self = *static_cast<CurlExchange*>(context);
     const bool harmless = self.request_.method == "GET" || self.request_.method == "HEAD";
-    if (self.sent_ && !harmless) return CURL_PREREQFUNC_ABORT;
-    self.sent_ = true;
-    self.heard_ = self.iops_->now();
-    self.arm_limits();
+    if (self.limits_.was_sent() && !harmless) return CURL_PREREQFUNC_ABORT;
+    self.limits_.sent();
     return CURL_PREREQFUNC_OK;
 }
 
@@ -247,7 +214,7 @@ std::size_t CurlExchange::on_header(char* data, std::size_t size, std::size_t co
 }
 
 void CurlExchange::header(std::string_view line) {
-    heard_ = iops_->now();
+    limits_.heard();
     if (head_) return;  // a trailer
     while (!line.empty() && (line.back() == '\r' || line.back() == '\n')) line.remove_suffix(1);
     if (line.empty()) {
@@ -266,8 +233,8 @@ void CurlExchange::header(std::string_view line) {
 
 std::size_t CurlExchange::on_write(char* data, std::size_t size, std::size_t count, void* context) {
     auto& self = *static_cast<CurlExchange*>(context);
-    self.heard_ = self.iops_->now();
-    if (self.body_.size() >= most_kept) {
+    self.limits_.heard();
+    if (self.body_.size() >= most_kept_of_body) {
         self.held_back_ = true;
         return CURL_WRITEFUNC_PAUSE;
     }
@@ -290,8 +257,8 @@ void CurlExchange::finished(CURLcode result) {
 void CurlExchange::end(std::error_code error, std::string message) {
     resolving_.reset();
     drop_transfer();
-    if (limits_->active()) iops_->cancel(*limits_);
-    end_ = HttpEnd{error, std::move(message), sent_, resolved_};
+    limits_.stop();
+    end_ = HttpEnd{error, std::move(message), limits_.was_sent(), limits_.was_resolved()};
     news();
 }
 
@@ -303,7 +270,7 @@ void CurlExchange::news() {
 
 void CurlExchange::resume() {
     if (!std::exchange(paused_, false) || client_ == nullptr) return;
-    heard_ = iops_->now();
+    limits_.heard();
     news();
 }
 
@@ -352,37 +319,9 @@ bool CurlExchange::tell_one() {
     return false;
 }
 
-// ---- its limits -----------------------------------------------------------------------------------------------------
-
-void CurlExchange::arm_limits() {
-    TimePoint first = TimePoint::max();
-    const auto limit = [&](Duration duration, TimePoint since) {
-        if (duration > Duration::zero()) first = std::min(first, since + duration);
-    };
-    limit(request_.timeout, started_);
-    if (!sent_) limit(request_.connect_timeout, started_);
-    if (sent_) limit(request_.idle_timeout, heard_);
-    if (first == TimePoint::max() || (limits_->active() && armed_for_ <= first)) return;
-    armed_for_ = first;
-    const auto delay = std::chrono::ceil<std::chrono::microseconds>(first - iops_->now());
-    iops_->schedule(*limits_, std::max(delay, std::chrono::microseconds{0}));
-}
-
 void CurlExchange::check_limits() {
-    const TimePoint now = iops_->now();
-    const auto over = [&](Duration limit, TimePoint since) { return limit > Duration::zero() && now - since >= limit; };
-    const auto timed_out = std::make_error_code(std::errc::timed_out);
-    // Who does not listen cannot be told; he hears the rest, and of this, when he does.
-    if (paused_) heard_ = now;
-    if (over(request_.timeout, started_)) {
-        return end(timed_out, sent_ ? "no complete answer in time" : "not sent in time");
-    }
-    if (!sent_ && over(request_.connect_timeout, started_)) {
-        return end(timed_out,
-                   easy_ != nullptr ? "no connection in time" : "\"" + request_.host + "\" was not resolved in time");
-    }
-    if (sent_ && over(request_.idle_timeout, heard_)) return end(timed_out, "the server has gone silent");
-    arm_limits();
+    std::string over = limits_.over(paused_);
+    if (!over.empty()) end(std::make_error_code(std::errc::timed_out), std::move(over));
 }
 
 }  // namespace chaise

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "iops/http/curl_client.hpp"
+#include "iops/http/exchange_limits.hpp"
 
 #include <array>
 #include <optional>
@@ -43,7 +44,6 @@ private:
     void tell();
     [[nodiscard]] bool tell_one();
 
-    void arm_limits();
     void check_limits();
 
     IOPS* iops_;
@@ -56,10 +56,7 @@ private:
     curl_slist* addresses_ = nullptr;
     std::array<char, CURL_ERROR_SIZE> error_text_{};
     std::unique_ptr<TimerEvent> news_;
-    std::unique_ptr<TimerEvent> limits_;
-    TimePoint started_;
-    TimePoint heard_{};
-    TimePoint armed_for_{};
+    ExchangeLimits limits_;
     int status_ = 0;
     std::string content_type_;
     std::string body_;   // what has arrived and was not told
@@ -67,8 +64,6 @@ private:
     std::optional<HttpEnd> end_;
     bool head_ = false;  // complete
     bool head_told_ = false;
-    bool resolved_ = false;
-    bool sent_ = false;       // the connection stands and the request is on its way
     bool held_back_ = false;  // curl was told to wait
     bool paused_ = false;
     bool telling_ = false;

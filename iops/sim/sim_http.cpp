@@ -1,5 +1,7 @@
 #include "iops/sim/sim_http.hpp"
 
+#include "iops/http/exchange_limits.hpp"
+
 #include <http_parser.h>
 
 #include <algorithm>
@@ -14,31 +16,6 @@
 namespace chaise::testing::sim {
 
 namespace {
-
-// What is kept of a body that nobody wants to hear of yet; one read more may come.
-constexpr std::size_t most_kept = std::size_t{64} * 1024;
-
-bool has_control_or_blank(std::string_view text) {
-    return std::any_of(text.begin(), text.end(), [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte <= 0x20 || byte == 0x7f;
-    });
-}
-
-// What would make another request of it than the one that was meant.
-const char* why_not(const HttpClient::Request& request) {
-    if (request.method.empty() || has_control_or_blank(request.method)) return "the method is malformed";
-    if (request.host.empty() || has_control_or_blank(request.host)) return "the host is malformed";
-    if (!request.target.starts_with('/') || has_control_or_blank(request.target)) return "the target is malformed";
-    if (request.username.find(':') != std::string::npos) return "a username with a colon cannot be told in HTTP";
-    for (const HttpClient::Header& header : request.headers) {
-        if (header.name.empty() || has_control_or_blank(header.name) || header.name.find(':') != std::string::npos ||
-            header.value.find_first_of("\r\n") != std::string::npos) {
-            return "a header is malformed";
-        }
-    }
-    return nullptr;
-}
 
 std::string base64(std::string_view text) {
     constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -77,20 +54,17 @@ public:
           receiver_(receiver),
           request_(std::move(request)),
           news_(iops_.timer_event_factory()),
-          limits_(iops_.timer_event_factory()),
-          started_(iops_.now()),
-          heard_(started_) {
+          limits_(iops_, request_, [](void* self, int) { static_cast<SimHttpExchange*>(self)->check_limits(); }, this) {
         client.exchanges_.insert(this);
         news_->set_handler([](void* self, int) { static_cast<SimHttpExchange*>(self)->tell(); }, this);
-        limits_->set_handler([](void* self, int) { static_cast<SimHttpExchange*>(self)->check_limits(); }, this);
         http_parser_init(&parser_, HTTP_RESPONSE);
         parser_.data = this;
-        if (const char* why = why_not(request_)) {
+        if (const char* why = why_malformed(request_)) {
             end(std::make_error_code(std::errc::invalid_argument), why);
         } else {
             unsent_ = text_of(request_);
             pending_ = iops_.transport_factory().resolve(request_.host, *this);
-            arm_limits();
+            limits_.arm();
         }
     }
     ~SimHttpExchange() override {
@@ -102,8 +76,8 @@ public:
     void pause() override { paused_ = true; }
     void resume() override {
         if (!std::exchange(paused_, false) || client_ == nullptr) return;
-        heard_ = iops_.now();
-        arm_limits();
+        limits_.heard();
+        limits_.arm();
         news();
     }
 
@@ -113,7 +87,7 @@ public:
         pending_.reset();
         transport_.reset();
         iops_.cleanup(*news_);
-        iops_.cleanup(*limits_);
+        limits_.cleanup();
         client_ = nullptr;
     }
 
@@ -126,7 +100,7 @@ private:
             if (!error) error = std::make_error_code(std::errc::host_unreachable);
             return end(error, "cannot resolve \"" + request_.host + "\": " + error.message());
         }
-        resolved_ = true;
+        limits_.resolved();
         addresses_ = std::move(addresses);
         connect();
     }
@@ -140,9 +114,7 @@ private:
         }
         transport_ = std::move(transport);
         transport_->set_handler(*this);
-        sent_ = true;
-        heard_ = iops_.now();
-        arm_limits();
+        limits_.sent();
         read();
         send();
     }
@@ -162,7 +134,7 @@ private:
     }
     void on_read(std::size_t bytes, std::error_code error) override {
         reading_ = false;
-        heard_ = iops_.now();
+        limits_.heard();
         if (error) return end(std::make_error_code(std::errc::connection_reset), error.message());
         const std::size_t used = http_parser_execute(&parser_, &settings(), buffer_.data(), bytes);
         if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
@@ -172,15 +144,15 @@ private:
             return end(std::make_error_code(std::errc::protocol_error),
                        http_errno_description(HTTP_PARSER_ERRNO(&parser_)));
         }
-        arm_limits();
-        if (body_.size() < most_kept) read();
+        limits_.arm();
+        if (body_.size() < most_kept_of_body) read();
         news();
     }
     void end(std::error_code error, std::string message) {
         pending_.reset();
         transport_.reset();
-        if (limits_->active()) iops_.cancel(*limits_);
-        end_ = HttpEnd{error, std::move(message), sent_, resolved_};
+        limits_.stop();
+        end_ = HttpEnd{error, std::move(message), limits_.was_sent(), limits_.was_resolved()};
         news();
     }
 
@@ -260,7 +232,7 @@ private:
             gone_ = nullptr;
             telling_ = false;
             if (exception) news();  // the rest, on another turn
-            if (transport_ && !reading_ && body_.size() < most_kept) read();
+            if (transport_ && !reading_ && body_.size() < most_kept_of_body) read();
         }
         if (exception) iops.on_exception(std::move(exception));
     }
@@ -283,36 +255,9 @@ private:
         return false;
     }
 
-    // ---- its limits ---------------------------------------------------------------------------------------------
-
-    void arm_limits() {
-        TimePoint first = TimePoint::max();
-        const auto limit = [&](Duration duration, TimePoint since) {
-            if (duration > Duration::zero()) first = std::min(first, since + duration);
-        };
-        limit(request_.timeout, started_);
-        if (!sent_) limit(request_.connect_timeout, started_);
-        if (sent_) limit(request_.idle_timeout, heard_);
-        if (first == TimePoint::max() || (limits_->active() && armed_for_ <= first)) return;
-        armed_for_ = first;
-        const auto delay = std::chrono::ceil<std::chrono::microseconds>(first - iops_.now());
-        iops_.schedule(*limits_, std::max(delay, std::chrono::microseconds{0}));
-    }
     void check_limits() {
-        const TimePoint now = iops_.now();
-        const auto over = [&](Duration limit, TimePoint since) {
-            return limit > Duration::zero() && now - since >= limit;
-        };
-        const auto timed_out = std::make_error_code(std::errc::timed_out);
-        if (paused_) heard_ = now;
-        if (over(request_.timeout, started_)) {
-            return end(timed_out, sent_ ? "no complete answer in time" : "not sent in time");
-        }
-        if (!sent_ && over(request_.connect_timeout, started_)) {
-            return end(timed_out, resolved_ ? "no connection in time" : "the name was not resolved in time");
-        }
-        if (sent_ && over(request_.idle_timeout, heard_)) return end(timed_out, "the server has gone silent");
-        arm_limits();
+        std::string over = limits_.over(paused_);
+        if (!over.empty()) end(std::make_error_code(std::errc::timed_out), std::move(over));
     }
 
     IOPS& iops_;
@@ -320,10 +265,7 @@ private:
     HttpReceiver& receiver_;
     const HttpClient::Request request_;
     std::unique_ptr<TimerEvent> news_;
-    std::unique_ptr<TimerEvent> limits_;
-    TimePoint started_;
-    TimePoint heard_;
-    TimePoint armed_for_{};
+    ExchangeLimits limits_;
     std::unique_ptr<Pending> pending_;  // resolution or connect
     std::vector<std::string> addresses_;
     std::size_t next_ = 0;
@@ -340,8 +282,6 @@ private:
     bool head_ = false;
     bool head_told_ = false;
     bool complete_ = false;
-    bool resolved_ = false;
-    bool sent_ = false;
     bool reading_ = false;
     bool paused_ = false;
     bool telling_ = false;

@@ -189,12 +189,13 @@ TEST_CASE("the world's HTTP: what goes wrong", "[sim][http]") {
         CHECK(answer.heads == 0);
     }
     SECTION("a request that cannot be one") {
-        const int which = GENERATE(0, 1, 2, 3, 4);
+        const int which = GENERATE(0, 1, 2, 3, 4, 5);
         if (which == 0) request.target = "/a b";
         if (which == 1) request.method = "GET /\r\n";
         if (which == 2) request.headers = {{"A", "b\r\nC: d"}};
         if (which == 3) request.username = "a:b";
         if (which == 4) request.host.clear();
+        if (which == 5) request.host = "a/b";
         w.get(answer, request);
         CHECK(answer.end->error == std::errc::invalid_argument);
         CHECK(w.server.peers.empty());
