@@ -42,6 +42,7 @@ private:
     void news();
     void tell();
     [[nodiscard]] bool tell_one();
+    [[nodiscard]] bool read_on();
 
     void arm_limits();
     void check_limits();
