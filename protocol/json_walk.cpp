@@ -1,7 +1,5 @@
 #include "protocol/json_walk.hpp"
 
-#include <cstring>
-
 namespace chaise::protocol {
 
 namespace {
@@ -16,30 +14,6 @@ constexpr auto ends_scalar = [] {
     return table;
 }();
 
-/// Four hexadecimal digits; -1: they are none.
-int utf16_unit(const char* at, const char* end) noexcept {
-    if (end - at < 4) return -1;
-    int unit = 0;
-    for (const char c : std::string_view(at, 4)) {
-        const int letter = c | 0x20;
-        if (is_digit(c)) {
-            unit = unit * 16 + (c - '0');
-        } else if (letter >= 'a' && letter <= 'f') {
-            unit = unit * 16 + (letter - 'a' + 10);
-        } else {
-            return -1;
-        }
-    }
-    return unit;
-}
-/// Of a character that takes two units.
-bool is_first_half(int unit) noexcept { return unit >= 0xd800 && unit < 0xdc00; }
-bool is_second_half(int unit) noexcept { return unit >= 0xdc00 && unit < 0xe000; }
-
-bool may_be_escaped(char c) noexcept {
-    return c == '"' || c == '\\' || c == '/' || c == 'b' || c == 'f' || c == 'n' || c == 'r' || c == 't';
-}
-
 /// A word or a number is over; what comes then is another thing, which is in the index.
 bool ends(const char* at, const char* end) noexcept {
     return at == end || ends_scalar[static_cast<unsigned char>(*at)];
@@ -47,28 +21,26 @@ bool ends(const char* at, const char* end) noexcept {
 bool is_word(std::string_view text, std::string_view wanted) noexcept {
     return text.starts_with(wanted) && ends(text.data() + wanted.size(), text.data() + text.size());
 }
-bool is_number(std::string_view text) noexcept {
-    const char* at = text.data();
-    const char* const end = at + text.size();
-    const auto digits = [&] {
-        const char* const from = at;
-        while (at != end && is_digit(*at)) ++at;
-        return at != from;
-    };
+/// Goes on behind digits. False: there are none.
+bool digits(const char*& at, const char* end) noexcept {
+    if (at == end || !is_digit(*at)) return false;
+    do ++at;
+    while (at != end && is_digit(*at));
+    return true;
+}
+bool is_number(const char* at, const char* end) noexcept {
     if (*at == '-') ++at;
     if (at != end && *at == '0') {
         ++at;
-    } else if (!digits()) {
+    } else if (!digits(at, end)) {
         return false;
     }
-    if (at != end && *at == '.') {
-        ++at;
-        if (!digits()) return false;
-    }
+    if (ends(at, end)) return true;
+    if (*at == '.' && !digits(++at, end)) return false;
     if (at != end && (*at | 0x20) == 'e') {
         ++at;
         if (at != end && (*at == '+' || *at == '-')) ++at;
-        if (!digits()) return false;
+        if (!digits(at, end)) return false;
     }
     return ends(at, end);
 }
@@ -77,17 +49,11 @@ bool is_number(std::string_view text) noexcept {
 
 /// Neither string nor bracket.
 bool JsonWalk::scalar(const char* begin) const noexcept {
-    const std::string_view text(begin, static_cast<std::size_t>(text_ + size_ - begin));
-    switch (*begin) {
-        case 't':
-            return is_word(text, "true");
-        case 'f':
-            return is_word(text, "false");
-        case 'n':
-            return is_word(text, "null");
-        default:
-            return is_number(text);
-    }
+    const char* const end = text_ + size_;
+    const std::string_view text(begin, static_cast<std::size_t>(end - begin));
+    if (*begin == 't') return is_word(text, "true");
+    if (*begin == 'f') return is_word(text, "false");
+    return *begin == 'n' ? is_word(text, "null") : is_number(begin, end);
 }
 
 JsonWalk::Found JsonWalk::value(std::size_t deepest) noexcept {
@@ -148,32 +114,6 @@ std::size_t JsonWalk::end_of_value() const noexcept {
     std::size_t end = *next_;
     while (is_space(text_[end - 1])) --end;
     return end;
-}
-
-bool well_escaped(std::string_view text) noexcept {
-    const char* const end = text.data() + text.size();
-    const auto next_from = [end](const char* at) {
-        return static_cast<const char*>(std::memchr(at, '\\', static_cast<std::size_t>(end - at)));
-    };
-    for (const char* at = next_from(text.data()); at; at = next_from(at)) {
-        if (end - at < 2) return false;
-        const char what = at[1];
-        at += 2;
-        if (what == 'u') {
-            const int unit = utf16_unit(at, end);
-            if (unit < 0 || is_second_half(unit)) return false;
-            at += 4;
-            if (is_first_half(unit)) {
-                if (end - at < 2 || at[0] != '\\' || at[1] != 'u' || !is_second_half(utf16_unit(at + 2, end))) {
-                    return false;
-                }
-                at += 6;
-            }
-        } else if (!may_be_escaped(what)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 }  // namespace chaise::protocol

@@ -10,7 +10,7 @@
 namespace chaise::protocol {
 
 /// Walks from value to value of a text by its index, and says whether what makes them comes in an order that makes
-/// sense and is well-formed; but for the escapes in strings (well_escaped).
+/// sense and is well-formed; but for what is in strings (JsonStrings).
 class JsonWalk {
 public:
     static constexpr std::size_t max_depth = 1024;
@@ -48,8 +48,5 @@ private:
     const std::uint32_t* next_;
     const std::uint32_t* last_;
 };
-
-/// Each backslash of a text that is JSON in all else makes a character.
-[[nodiscard]] bool well_escaped(std::string_view text) noexcept;
 
 }  // namespace chaise::protocol
