@@ -119,6 +119,25 @@ TEST_CASE("rows may be larger than what is looked at in one go, and than the pie
     }
 }
 
+TEST_CASE("rows of one piece lie where it was copied to", "[rows]") {
+    RowSplitter splitter("rows");
+    detail::RowQueue queue;
+    REQUIRE(queue.add(splitter, "{\"rows\":[{\"a\":1},[2"));
+    REQUIRE(queue.add(splitter, "],\"three\" ,\n4, {\"b\":[5]}, 6"));  // 6 may go on
+    CHECK(queue.rows() == 5);
+    Row one;
+    REQUIRE(queue.take(one));
+    REQUIRE(queue.take(one));
+    const char* const text = one.json().data();
+    const std::string_view wanted = "[2],\"three\" ,\n4, {\"b\":[5]}";
+    for (const std::string_view row : {"[2]", "\"three\"", "4", "{\"b\":[5]}"}) {
+        CHECK(one.json() == row);
+        CHECK(one.json().data() == text + wanted.find(row));
+        static_cast<void>(queue.take(one));
+    }
+    CHECK(queue.empty());
+}
+
 TEST_CASE("a row that is taken stays what it is while others come", "[rows]") {
     RowSplitter splitter("rows");
     detail::RowQueue queue;
