@@ -27,8 +27,7 @@ bool RowQueue::add_together(protocol::RowSplitter& splitter, std::string_view ro
     const protocol::RowSplitter::Limits& limits = splitter.limits();
     std::string_view more = rest.substr(0, std::min(most_at_once, limits.max_row));
     if (more.size() < row.size()) more = {};  // hardly another one
-    std::shared_ptr<Block> block = new_block();
-    block->text.reserve(row.size() + more.size() + protocol::JsonIndex::padding);
+    std::shared_ptr<Block> block = new_block(row.size() + more.size() + protocol::JsonIndex::padding);
     block->text += row;
     block->text += more;
     if (!find_rows_(block->text, limits.max_depth, block->rows) || block->rows.empty()) {
@@ -43,21 +42,30 @@ bool RowQueue::add_together(protocol::RowSplitter& splitter, std::string_view ro
 /// False: it is no JSON.
 bool RowQueue::add_one(std::string_view row) {
     if (!is_json_(row)) return false;
-    std::shared_ptr<Block> block = new_block();
+    std::shared_ptr<Block> block = new_block(row.size());
     block->text = row;
     block->rows.push_back({0, static_cast<std::uint32_t>(row.size())});
     push(std::move(block));
     return true;
 }
 
-std::shared_ptr<RowQueue::Block> RowQueue::new_block() {
+/// With room for so much text.
+std::shared_ptr<RowQueue::Block> RowQueue::new_block(std::size_t size) {
     const auto free = std::find_if(spare_.begin(), spare_.end(), [](const auto& one) { return one.use_count() == 1; });
-    if (free == spare_.end()) return std::make_shared<Block>();
-    std::shared_ptr<Block> block = std::move(*free);
-    spare_.erase(free);
-    block->text.clear();
+    std::shared_ptr<Block> block;
+    if (free == spare_.end()) {
+        block = std::make_shared<Block>();
+    } else {
+        block = std::move(*free);
+        spare_.erase(free);
+    }
     block->rows.clear();
     block->taken = 0;
+    block->text.clear();
+    if (block->text.capacity() < size) {
+        block->text = std::string();           // or it would grow to twice its size
+        block->text.reserve(size + size / 8);  // the next part of the answer may be a little longer
+    }
     return block;
 }
 

@@ -40,7 +40,7 @@ private:
             return std::string_view(text).substr(rows[n].begin, rows[n].size());
         }
     };
-    [[nodiscard]] std::shared_ptr<Block> new_block();
+    [[nodiscard]] std::shared_ptr<Block> new_block(std::size_t size);
     void push(std::shared_ptr<Block> block);
     void recycle(std::shared_ptr<Block> block);
     [[nodiscard]] bool add_together(protocol::RowSplitter& splitter, std::string_view row, std::string_view& rest);

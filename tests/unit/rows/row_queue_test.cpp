@@ -179,3 +179,16 @@ TEST_CASE("memory of rows that wait: of blocks, also of those that are kept to b
     CHECK(most < 3 * 320 * 1024);
     CHECK(queue.memory() < 4 * 40 * 1024);  // four blocks, for those that come next
 }
+
+TEST_CASE("blocks grow no larger than what comes in them, however it varies", "[rows]") {
+    RowSplitter splitter("rows");
+    detail::RowQueue queue;
+    REQUIRE(queue.add(splitter, "{\"rows\":["));
+    for (std::size_t size = 63'000; size < 65'536; size += 20) {
+        REQUIRE(queue.add(splitter, "\"" + std::string(size / 2, 'x') + "\",\"" + std::string(size / 2, 'y') + "\","));
+        Row row;
+        while (queue.take(row)) {
+        }
+        CHECK(queue.memory() < 4 * 75 * 1024);
+    }
+}
