@@ -1,7 +1,8 @@
 #pragma once
 
-#include <cstddef>
-#include <memory>
+#include "protocol/json_index.hpp"
+
+#include <string>
 #include <string_view>
 
 namespace chaise::protocol {
@@ -10,20 +11,11 @@ namespace chaise::protocol {
 /// may be of any size, escapes must make characters. Keeps its memory from one text to the next.
 class JsonCheck {
 public:
-    /// As many bytes may be read behind the text, whatever is in them.
-    static constexpr std::size_t padding = 64;
-
-    JsonCheck();
-    JsonCheck(const JsonCheck&) = delete;
-    JsonCheck& operator=(const JsonCheck&) = delete;
-    ~JsonCheck();
     [[nodiscard]] bool operator()(std::string_view text);
-    /// Of a text with padding behind it, which need not be copied.
-    [[nodiscard]] bool padded(std::string_view text);
 
 private:
-    struct Parser;
-    std::unique_ptr<Parser> parser_;
+    JsonIndex index_;
+    std::string padded_;
 };
 
 }  // namespace chaise::protocol

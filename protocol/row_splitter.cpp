@@ -1,5 +1,6 @@
 #include "protocol/row_splitter.hpp"
 
+#include "protocol/json_bits.hpp"
 #include "protocol/json_check.hpp"
 
 #include <algorithm>
@@ -26,51 +27,19 @@ std::size_t end_of_scalar(std::string_view text) noexcept {
 #if defined(__SSE2__)
 /// What a scan must know of 64 bytes: a bit for each.
 struct Marks {
-    std::uint64_t quotes = 0;
-    std::uint64_t backslashes = 0;
-    std::uint64_t opening = 0;
-    std::uint64_t closing = 0;
+    std::uint64_t quotes;
+    std::uint64_t backslashes;
+    std::uint64_t opening;
+    std::uint64_t closing;
 
     explicit Marks(const char* text) noexcept {
-        using Bytes [[gnu::vector_size(16)]] = char;
-#pragma GCC unroll 4
-        for (unsigned part = 0; part < 4; ++part) {
-            Bytes bytes;
-            std::memcpy(&bytes, text + std::size_t{16} * part, sizeof bytes);
-            const Bytes lowered = bytes | static_cast<char>(0x20);  // '[' is '{' then, and ']' is '}'
-            const auto mask = [part](auto equal) {
-                const int bits = __builtin_ia32_pmovmskb128(std::bit_cast<Bytes>(equal));
-                return std::uint64_t{static_cast<std::uint32_t>(bits)} << (16 * part);
-            };
-            quotes |= mask(bytes == '"');
-            backslashes |= mask(bytes == '\\');
-            opening |= mask(lowered == '{');
-            closing |= mask(lowered == '}');
-        }
+        const JsonBlock block(text);
+        quotes = block.equal('"');
+        backslashes = block.equal('\\');
+        opening = block.equal('{', 0x20);  // '[' is '{' then, and ']' is '}'
+        closing = block.equal('}', 0x20);
     }
 };
-
-/// Bit i: the parity of bits 0 to i.
-constexpr std::uint64_t parities(std::uint64_t bits) noexcept {
-    bits ^= bits << 1;
-    bits ^= bits << 2;
-    bits ^= bits << 4;
-    bits ^= bits << 8;
-    bits ^= bits << 16;
-    bits ^= bits << 32;
-    return bits;
-}
-
-/// Which bytes follow a backslash that is not itself escaped (simdjson's way). `first`: the first byte does.
-constexpr std::uint64_t escaped_bytes(std::uint64_t backslashes, bool first, bool& next) noexcept {
-    constexpr std::uint64_t even = 0x5555555555555555u;
-    backslashes &= ~std::uint64_t{first};
-    const std::uint64_t follows = backslashes << 1 | std::uint64_t{first};
-    const std::uint64_t odd_starts = backslashes & ~even & ~follows;
-    const std::uint64_t sum = odd_starts + backslashes;
-    next = sum < backslashes;
-    return (even ^ (sum << 1)) & follows;
-}
 #endif
 
 }  // namespace

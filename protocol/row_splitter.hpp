@@ -47,6 +47,11 @@ public:
     /// Goes on with `input`, and takes off what it has used. `row` is valid until the next call, as long as the input
     /// is. After a failure it fails again.
     [[nodiscard]] Step next(std::string_view& input, std::string_view& row);
+    /// After a row: `size` bytes of `input`, up to the end of another one, have been looked at by a RowFinder.
+    void skip_rows(std::string_view& input, std::size_t size) noexcept {
+        offset_ += size;
+        input.remove_prefix(size);
+    }
     /// The input has ended. False: it must not have ended here, or what is beside the rows is no JSON.
     [[nodiscard]] bool finish();
 
@@ -57,6 +62,7 @@ public:
     [[nodiscard]] bool in_rows() const noexcept { return seen_array_; }
     /// The document is complete; only white space may follow.
     [[nodiscard]] bool complete() const noexcept { return state_ == State::end; }
+    [[nodiscard]] const Limits& limits() const noexcept { return limits_; }
     [[nodiscard]] RowSplitError error() const noexcept { return error_; }
     /// How much of the input came before what is wrong.
     [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }

@@ -81,12 +81,16 @@ private:
         gone_ = &gone;
         const Leave leave{*this, gone};
         while (!gone && !done_) {
-            std::vector<Row> rows;
+            std::vector<Row> rows = std::move(spare_);
             for (Row row; rows.size() < rows_per_call_ && source_->take(row);) rows.push_back(std::move(row));
-            if (rows.empty()) break;
+            const bool none = rows.empty();
             told_ += rows.size();
-            if (processor_) rows = processor_->handle_rows(std::move(rows));
+            if (!none && processor_) rows = processor_->handle_rows(std::move(rows));
             if (!rows.empty()) on_rows(rows);
+            if (gone) return;
+            rows.clear();
+            spare_ = std::move(rows);
+            if (none) break;
         }
         if (gone || done_ || !source_->ended()) return;
         if (source_->error() && !std::exchange(error_told_, true)) {
@@ -108,6 +112,7 @@ private:
 
     std::unique_ptr<detail::RowSource> source_;
     std::unique_ptr<RowProcessor> processor_;
+    std::vector<Row> spare_;  // empty; its memory is used again
     std::size_t rows_per_call_ = 1000;
     std::uint64_t told_ = 0;
     bool* gone_ = nullptr;

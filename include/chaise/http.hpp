@@ -55,7 +55,7 @@ public:
     HttpExchange& operator=(const HttpExchange&) = delete;
     virtual ~HttpExchange() = default;
 
-    /// Nothing is told until `resume`, and soon nothing more is read from the connection (at most 128 KiB are kept).
+    /// Nothing is told until `resume`, and soon nothing more is read from the connection (at most 208 KiB are kept).
     virtual void pause() = 0;
     /// What has come meanwhile is told from the next turn on.
     virtual void resume() = 0;

@@ -14,6 +14,9 @@ namespace {
 
 /// Of what the network has.
 constexpr std::size_t read_at_once = std::size_t{64} * 1024;
+/// What is kept of a body until it is told; curl has up to one read more of its own. In one call curl reads on until it
+/// is held back, which costs it a copy, and two system calls when it may go on.
+constexpr std::size_t most_kept = 2 * read_at_once;
 
 bool same_name(std::string_view a, std::string_view b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
@@ -282,8 +285,10 @@ void CurlExchange::tell() {
     gone_ = &gone;
     telling_ = true;
     try {
-        while (tell_one() && !gone) {
-        }
+        do {
+            while (tell_one() && !gone) {
+            }
+        } while (!gone && read_on());
     } catch (...) {
         exception = std::current_exception();
     }
@@ -291,9 +296,15 @@ void CurlExchange::tell() {
         gone_ = nullptr;
         telling_ = false;
         if (exception) news();  // the rest, on another turn
-        if (!paused_ && easy_ != nullptr && std::exchange(held_back_, false)) client_->read_on(easy_);
     }
     if (exception) iops.on_exception(std::move(exception));
+}
+
+/// False: curl holds nothing back, or shall go on doing so.
+bool CurlExchange::read_on() {
+    if (paused_ || easy_ == nullptr || !std::exchange(held_back_, false)) return false;
+    client_->read_on(easy_);
+    return true;
 }
 
 /// False: that was all, or it is not wanted now.

@@ -43,6 +43,7 @@ private:
     void news();
     void tell();
     [[nodiscard]] bool tell_one();
+    [[nodiscard]] bool read_on();
 
     void check_limits();
 

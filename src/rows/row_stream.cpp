@@ -160,12 +160,10 @@ void RowStream::on_body(std::string_view bytes) {
     }
     if (request_.bodiless && status_ == 200) return;
     if (splitter_->error() != protocol::RowSplitError::none) return;  // of an error: judged by its status
-    queue_.begin_piece(bytes.size());
-    std::string_view row;
-    protocol::RowSplitter::Step step{};
-    while ((step = splitter_->next(bytes, row)) == protocol::RowSplitter::Step::row) queue_.add(row);
-    if (!queue_.end_piece()) return fail(errc::protocol_error, "a row is not valid JSON", request_.changes());
-    if (step == protocol::RowSplitter::Step::failed && status_ == 200) {
+    if (!queue_.add(*splitter_, bytes)) {
+        return fail(errc::protocol_error, "a row is not valid JSON", request_.changes());
+    }
+    if (splitter_->error() != protocol::RowSplitError::none && status_ == 200) {
         return fail(errc::protocol_error,
                     fmt::format("{}, behind {} bytes", name(splitter_->error()), splitter_->offset()),
                     request_.changes());

@@ -33,7 +33,7 @@ public:
     /// When ready: the row; nothing behind the last, or with an error.
     [[nodiscard]] Row take() {
         if (row_) ++taken_;
-        return std::exchange(row_, Row());
+        return std::move(row_);  // which leaves none
     }
     [[nodiscard]] std::uint64_t taken() const noexcept { return taken_; }
 

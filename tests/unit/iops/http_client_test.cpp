@@ -221,6 +221,43 @@ TEST_CASE("A receiver may start the next request, and what it throws comes out o
     CHECK(third.body == "hi");
 }
 
+TEST_CASE("A receiver may throw, or go, at any piece of a body that curl was told to hold back") {
+    World w;
+    std::string large;
+    for (int i = 0; large.size() < 8'000'000; ++i) large += std::to_string(i) + " ";
+    w.server.answer = [&](Peer& peer) {
+        peer.send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(large.size()) + "\r\n\r\n" + large);
+    };
+    Answer answer;
+    auto exchange = w.client->start(w.to_server(), answer);
+    int thrown = 0;
+    answer.at_body = [&] {
+        if (answer.chunks % 3 == 0) throw std::runtime_error("from a receiver");
+    };
+    for (bool done = false; !done;) {
+        try {
+            done = w.run_until([&] { return answer.end.has_value(); });
+            REQUIRE(done);
+        } catch (const std::runtime_error&) {
+            ++thrown;
+        }
+    }
+    CHECK(thrown >= 5);
+    CHECK(thrown == answer.chunks / 3);
+    CHECK(answer.body == large);
+
+    for (int last = 1; last < 12; ++last) {
+        Answer cut;
+        exchange = w.client->start(w.to_server(), cut);
+        cut.at_body = [&] {
+            if (cut.chunks == last) exchange.reset();
+        };
+        REQUIRE(w.run_until([&] { return exchange == nullptr; }));
+        CHECK_FALSE(w.run_until([&] { return cut.chunks > last || cut.end; }, 5ms));
+        CHECK(large.starts_with(cut.body));
+    }
+}
+
 TEST_CASE("Nobody listens, nobody knows the name, nobody answers, nonsense is answered") {
     World w;
     Answer answer;

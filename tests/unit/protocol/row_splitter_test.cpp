@@ -1,13 +1,12 @@
 #include "protocol/row_splitter.hpp"
 
 #include "protocol/json_check.hpp"
+#include "tests/unit/protocol/random_answers.hpp"
 
 #include <simdjson.h>
 #include <catch2/catch.hpp>
 
 #include <algorithm>
-#include <array>
-#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -246,93 +245,6 @@ TEST_CASE("a row may be of any size, and its view lives until the next call", "[
 
 namespace {
 
-/// Documents as the services make them, and what they never would.
-class Random {
-public:
-    explicit Random(unsigned seed) : engine_(seed) {}
-    std::size_t below(std::size_t n) { return engine_() % n; }
-
-    std::string document() {
-        std::string out = space() + "{";
-        const std::size_t members = below(5);
-        bool rows = false;
-        for (std::size_t i = 0; i < members; ++i) {
-            if (i) out += space() + ",";
-            out += space();
-            if (!rows && below(2) == 0) {
-                rows = true;
-                out += "\"rows\"" + space() + ":" + space() + "[" + space();
-                const std::size_t count = below(6);
-                for (std::size_t r = 0; r < count; ++r) out += (r ? "," + space() : "") + value(0) + space();
-                out += "]";
-            } else {
-                out += "\"m" + std::to_string(i) + text() + "\"" + space() + ":" + space() + value(0);
-            }
-        }
-        return out + space() + "}" + space();
-    }
-    void spoil(std::string& text) {
-        constexpr std::string_view bytes = "\"\\{}[],: x1\x80\n\xc3";
-        for (std::size_t n = below(3); n > 0 && !text.empty(); --n) {
-            const std::size_t at = below(text.size());
-            switch (below(4)) {
-                case 0:
-                    text[at] = bytes[below(bytes.size())];
-                    break;
-                case 1:
-                    text.insert(at, 1, bytes[below(bytes.size())]);
-                    break;
-                case 2:
-                    text.erase(at, 1 + below(3));
-                    break;
-                default:
-                    text.resize(at);
-            }
-        }
-    }
-
-private:
-    std::string space() {
-        constexpr std::array<std::string_view, 5> some{"", "", " ", "\r\n", "\t  "};
-        return std::string(some[below(some.size())]);
-    }
-    std::string text() {
-        constexpr std::array<std::string_view, 12> some{"a", "\\\"", "\\\\", "{",  "}",       "[",
-                                                        "]", ",",    "ü",    "🍺", "\\u00e4", "rows"};
-        std::string out;
-        for (std::size_t n = below(below(10) == 0 ? 80 : 6); n > 0; --n) out += some[below(some.size())];
-        return out;
-    }
-    std::string value(unsigned depth) {
-        switch (below(depth < 4 ? 7 : 5)) {
-            case 0:
-                return "\"" + text() + "\"";
-            case 1:
-                return std::to_string(static_cast<int>(below(2000)) - 1000);
-            case 2:
-                return "1.5e-7";
-            case 3:
-                return "null";
-            case 4:
-                return below(2) ? "true" : "false";
-            case 5: {
-                std::string out = "{" + space();
-                for (std::size_t n = below(4), i = 0; i < n; ++i) {
-                    out += (i ? "," : "") + space() + "\"" + text() + "\"" + space() + ":" + value(depth + 1);
-                }
-                return out + space() + "}";
-            }
-            default: {
-                std::string out = "[" + space();
-                for (std::size_t n = below(4), i = 0; i < n; ++i) out += (i ? "," : "") + value(depth + 1) + space();
-                return out + "]";
-            }
-        }
-    }
-
-    std::mt19937 engine_;
-};
-
 /// By a parser that sees the whole at once. False: it is no document for us.
 bool parse_at_once(const std::string& text, std::vector<std::string>& rows, std::string& rest) {
     simdjson::dom::parser parser;
@@ -362,7 +274,7 @@ std::string minified(const std::string& text) {
 
 TEST_CASE("random documents come out as a parser of the whole has them", "[rows]") {
     const unsigned seed = GENERATE(1u, 2u, 3u);
-    Random random(seed);
+    RandomAnswers random(seed);
     std::size_t good = 0;
     std::size_t bad = 0;
     for (unsigned run = 0; run < 4000; ++run) {

@@ -2,7 +2,6 @@
 
 #include "rows/row_book.hpp"
 #include "rows/row_errors.hpp"
-#include "rows/row_queue.hpp"
 #include "tests/unit/rows/rows_fixture.hpp"
 
 #include <algorithm>
@@ -429,29 +428,6 @@ TEST_CASE("200,000 rows for who is slower than they come: what is held is bounde
     auto& rest = f.run(std::move(rows));
     CHECK(rest.ok());
     CHECK(rest.rows.empty());
-}
-
-TEST_CASE("memory of rows that wait: of blocks, also of those that are kept to be used again", "[rows]") {
-    detail::RowQueue queue;
-    std::string piece;
-    std::size_t most = 0;
-    for (int round = 0; round < 1000; ++round) {
-        for (int n = 0; n < 20; ++n) {  // 320 KiB wait
-            queue.begin_piece(16384);
-            for (int i = 0; i < 160; ++i)
-                queue.add(
-                    R"({"id":"beer_00000001","key":"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk","value":null})");
-            REQUIRE(queue.end_piece());
-        }
-        most = std::max(most, queue.memory());
-        Row row;
-        while (queue.take(row)) {
-        }
-        CHECK(queue.empty());
-    }
-    CHECK(most > 320 * 1024);
-    CHECK(most < 3 * 320 * 1024);
-    CHECK(queue.memory() < 4 * 40 * 1024);  // four blocks, for those that come next
 }
 
 TEST_CASE("time: until the answer begins, all attempts together; and in silence", "[rows]") {
