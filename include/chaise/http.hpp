@@ -11,6 +11,7 @@
 /// - A receiver may destroy the very exchange that calls it, start others, pause, and throw (the exchange goes on; the
 ///   loop's run rethrows).
 
+#include <chaise/http_headers.hpp>
 #include <chaise/time.hpp>
 
 #include <cstdint>
@@ -36,8 +37,8 @@ struct HttpEnd {
 /// Hears of one exchange: on_head, on_body any number of times, on_end; or only on_end.
 class HttpReceiver {
 public:
-    /// `content_type`: as sent, empty if there is none.
-    virtual void on_head(int status, std::string_view content_type) = 0;
+    /// Of the answer that counts, not of those before it (status 100 to 199); without trailers.
+    virtual void on_head(int status, const HttpHeaders& headers) = 0;
     /// The next bytes of the body, chunked encoding undone; valid during the call only.
     virtual void on_body(std::string_view bytes) = 0;
     /// Once, and last.

@@ -5,6 +5,7 @@
 
 #include <chaise/error.hpp>
 #include <chaise/expected.hpp>
+#include <chaise/http_headers.hpp>
 #include <chaise/result.hpp>
 
 #include <cstdint>
@@ -55,12 +56,14 @@ private:
 class RowsMeta {
 public:
     RowsMeta() = default;
-    explicit RowsMeta(std::string json, int http_status = 0) noexcept
-        : json_(std::move(json)), http_status_(http_status) {}
+    explicit RowsMeta(std::string json, int http_status = 0, HttpHeaders headers = {}) noexcept
+        : json_(std::move(json)), headers_(std::move(headers)), http_status_(http_status) {}
     /// `{"total_rows":3,"rows":[],"errors":[…]}`
     [[nodiscard]] const std::string& json() const noexcept { return json_; }
     /// 0: no answer came.
     [[nodiscard]] int http_status() const noexcept { return http_status_; }
+    /// Of the answer.
+    [[nodiscard]] const HttpHeaders& headers() const noexcept { return headers_; }
     /// A member's value as it is written; empty: there is none.
     [[nodiscard]] std::string_view member(std::string_view name) const noexcept;
     /// Of views: the rows that the index has (seed: indexed_rows). Not told for reduced views.
@@ -75,6 +78,7 @@ public:
 
 private:
     std::string json_;
+    HttpHeaders headers_;
     int http_status_ = 0;
 };
 

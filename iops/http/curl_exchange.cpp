@@ -18,12 +18,6 @@ constexpr std::size_t read_at_once = std::size_t{64} * 1024;
 /// is held back, which costs it a copy, and two system calls when it may go on.
 constexpr std::size_t most_kept = 2 * read_at_once;
 
-bool same_name(std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-        return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
-    });
-}
-
 std::string url_of(const HttpClient::Request& request) {
     std::string host = request.host;
     if (host.find(':') != std::string::npos) {
@@ -193,7 +187,7 @@ CURLcode CurlExchange::configure_headers() {
     bool typed = false;
     bool good = append(headers_, "Expect:");  // a header without a value is one that curl shall not add
     for (const HttpClient::Header& header : request_.headers) {
-        typed = typed || same_name(header.name, "Content-Type");
+        typed = typed || HttpHeaders::same_name(header.name, "Content-Type");
         good = good && append(headers_, header.value.empty() ? header.name + ";" : header.name + ": " + header.value);
     }
     if (!typed) good = good && append(headers_, "Content-Type:");
@@ -212,13 +206,13 @@ int CurlExchange::on_request(void* context, char*, char*, int, int) {
 }
 
 std::size_t CurlExchange::on_header(char* data, std::size_t size, std::size_t count, void* self) {
-    static_cast<CurlExchange*>(self)->header({data, size * count});
-    return size * count;
+    return static_cast<CurlExchange*>(self)->header({data, size * count}) ? size * count : 0;
 }
 
-void CurlExchange::header(std::string_view line) {
+/// False: too much of them.
+bool CurlExchange::header(std::string_view line) {
     limits_.heard();
-    if (head_) return;  // a trailer
+    if (head_) return true;  // a trailer
     while (!line.empty() && (line.back() == '\r' || line.back() == '\n')) line.remove_suffix(1);
     if (line.empty()) {
         long status = 0;
@@ -226,12 +220,16 @@ void CurlExchange::header(std::string_view line) {
         status_ = static_cast<int>(status);
         head_ = status_ >= 200;
         if (head_) news();
-        return;
+        return true;
     }
-    const std::size_t colon = std::min(line.find(':'), line.size());
-    if (!same_name(line.substr(0, colon), "Content-Type")) return;
-    line.remove_prefix(std::min(line.find_first_not_of(" \t", colon + 1), line.size()));
-    content_type_ = line;
+    const std::size_t colon = line.find(':');
+    if (line.starts_with("HTTP/")) {
+        headers_heard_.clear();  // those were of an answer that does not count
+    } else if (colon != std::string_view::npos && !headers_heard_.add(line.substr(0, colon), line.substr(colon + 1))) {
+        too_many_headers_ = true;
+        return false;
+    }
+    return true;
 }
 
 std::size_t CurlExchange::on_write(char* data, std::size_t size, std::size_t count, void* context) {
@@ -247,6 +245,7 @@ std::size_t CurlExchange::on_write(char* data, std::size_t size, std::size_t cou
 }
 
 void CurlExchange::finished(CURLcode result) {
+    if (too_many_headers_) return end(std::make_error_code(std::errc::protocol_error), too_many_headers);
     const std::error_code error = error_of(easy_, result);
     std::string message;
     if (result == CURLE_ABORTED_BY_CALLBACK) {
@@ -312,7 +311,7 @@ bool CurlExchange::tell_one() {
     if (paused_ || client_ == nullptr) return false;
     if (head_ && !head_told_) {
         head_told_ = true;
-        receiver_.on_head(status_, content_type_);
+        receiver_.on_head(status_, headers_heard_);
         return true;
     }
     if (!body_.empty()) {

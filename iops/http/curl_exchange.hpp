@@ -37,7 +37,7 @@ private:
     static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
     static std::size_t on_write(char* data, std::size_t size, std::size_t count, void* self);
     static int on_request(void* self, char*, char*, int, int);
-    void header(std::string_view line);
+    bool header(std::string_view line);
 
     // What the receiver is told, one after the other.
     void news();
@@ -59,7 +59,8 @@ private:
     std::unique_ptr<TimerEvent> news_;
     ExchangeLimits limits_;
     int status_ = 0;
-    std::string content_type_;
+    HttpHeaders headers_heard_;
+    bool too_many_headers_ = false;
     std::string body_;   // what has arrived and was not told
     std::string spare_;  // its memory, between two of them
     std::optional<HttpEnd> end_;

@@ -14,6 +14,9 @@ namespace chaise {
 /// What is kept of a body that nobody wants to hear of yet, in bytes; one read more may come.
 constexpr std::size_t most_kept_of_body = std::size_t{64} * 1024;
 
+/// The answer has more headers than HttpHeaders takes.
+constexpr const char* too_many_headers = "the answer's headers are longer than 64 KiB";
+
 /// What would make another request of it than the one that was meant; null: nothing.
 [[nodiscard]] const char* why_malformed(const HttpClient::Request& request) noexcept;
 

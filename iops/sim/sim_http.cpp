@@ -138,6 +138,7 @@ private:
         if (error) return end(std::make_error_code(std::errc::connection_reset), error.message());
         const std::size_t used = http_parser_execute(&parser_, &settings(), buffer_.data(), bytes);
         if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+        if (too_many_headers_) return end(std::make_error_code(std::errc::protocol_error), too_many_headers);
         if (complete_) return end({}, {});
         if (bytes == 0) return end(std::make_error_code(std::errc::connection_reset), "it ended within the answer");
         if (used != bytes || HTTP_PARSER_ERRNO(&parser_) != HPE_OK) {
@@ -175,7 +176,13 @@ private:
             s.on_header_field = data<&SimHttpExchange::on_header_field>;
             s.on_header_value = data<&SimHttpExchange::on_header_value>;
             s.on_headers_complete = [](http_parser* parser) {
-                return static_cast<SimHttpExchange*>(parser->data)->on_headers_complete();
+                auto& self = *static_cast<SimHttpExchange*>(parser->data);
+                try {
+                    return self.on_headers_complete();
+                } catch (...) {
+                    self.failure_ = std::current_exception();
+                    return -1;
+                }
             };
             s.on_body = data<&SimHttpExchange::on_body_bytes>;
             s.on_message_complete = [](http_parser* parser) {
@@ -189,20 +196,31 @@ private:
         return callbacks;
     }
     int on_header_field(std::string_view part) {
-        if (std::exchange(in_value_, false)) field_.clear();
+        if (in_value_ && !header_ends()) return -1;
         field_ += part;
         return 0;
     }
     int on_header_value(std::string_view part) {
         in_value_ = true;
-        std::string name = field_;
-        for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-        if (!head_ && name == "content-type") content_type_ += part;
+        value_ += part;
         return 0;
     }
+    // False: too much of them.
+    bool header_ends() {
+        const bool fits = head_ || headers_.add(field_, value_);  // (there may be trailers)
+        if (!fits) too_many_headers_ = true;
+        field_.clear();
+        value_.clear();
+        in_value_ = false;
+        return fits;
+    }
     // 1: there is no body, whatever the headers say.
-    int on_headers_complete() noexcept {
-        if (parser_.status_code < 200) return 0;  // "continue"; the answer comes
+    int on_headers_complete() {
+        if (in_value_ && !header_ends()) return -1;
+        if (parser_.status_code < 200) {  // "continue"; the answer comes
+            headers_.clear();
+            return 0;
+        }
         head_ = true;
         return request_.method == "HEAD" ? 1 : 0;
     }
@@ -241,7 +259,7 @@ private:
         if (paused_ || client_ == nullptr) return false;
         if (head_ && !head_told_) {
             head_told_ = true;
-            receiver_.on_head(static_cast<int>(parser_.status_code), content_type_);
+            receiver_.on_head(static_cast<int>(parser_.status_code), headers_);
             return true;
         }
         if (!body_.empty()) {
@@ -275,7 +293,9 @@ private:
     http_parser parser_{};
     std::exception_ptr failure_;
     std::string field_;
-    std::string content_type_;
+    std::string value_;
+    HttpHeaders headers_;
+    bool too_many_headers_ = false;
     std::string body_;  // what has arrived and was not told
     std::optional<HttpEnd> end_;
     bool in_value_ = false;

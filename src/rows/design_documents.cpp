@@ -74,7 +74,9 @@ private:
     TimePoint deadline_{};
 };
 
-HttpResult answer_of(const Rows& rows) { return {rows.meta().http_status(), rows.meta().json()}; }
+HttpResult answer_of(const Rows& rows) {
+    return {rows.meta().http_status(), rows.meta().json(), rows.meta().headers()};
+}
 
 Task<HttpResult> one(DesignRequests& requests, std::string_view method, std::string body) {
     Rows rows = requests.send(method, std::move(body));

@@ -149,7 +149,8 @@ void RowStream::forget_answer() {
 
 // ---- the answer -----------------------------------------------------------------------------------------------------
 
-void RowStream::on_head(int status, std::string_view) {
+void RowStream::on_head(int status, const HttpHeaders& headers) {
+    headers_ = headers;
     status_ = status;
     if (status == 200 && deadline_->active()) core_.iops().cancel(*deadline_);
 }
@@ -205,7 +206,7 @@ void RowStream::judge_answer() {
                     fmt::format("{}, behind {} bytes", name(splitter_->error()), splitter_->offset()),
                     request_.changes());
     }
-    meta_ = RowsMeta(whole ? splitter_->meta() : std::string(), status_);
+    meta_ = RowsMeta(whole ? splitter_->meta() : std::string(), status_, std::move(headers_));
     conclude(judge(request_, status_, meta_.json(), other_body_));
 }
 

@@ -58,7 +58,7 @@ private:
         bool done = false;
     };
 
-    void on_head(int status, std::string_view content_type) override;
+    void on_head(int status, const HttpHeaders& headers) override;
     void on_body(std::string_view bytes) override;
     void on_end(const HttpEnd& end) override;
     void on_wake();
@@ -98,6 +98,7 @@ private:
     std::uint64_t given_ = 0;
     std::uint32_t attempts_ = 0;
     int status_ = 0;
+    HttpHeaders headers_;
     bool paused_ = false;
     bool over_ = false;
     bool by_plan_ = false;  ///< the request names a prepared plan

@@ -116,7 +116,7 @@ void HttpConfig::on_timer() {
     refused(errc::timeout_before_send, "the management service gave no cluster map within connect_timeout");
 }
 
-void HttpConfig::on_head(int status, std::string_view) {
+void HttpConfig::on_head(int status, const HttpHeaders&) {
     if (status == 200) return;
     const Core::InsideHttp inside(core_);
     Core::Dispatch dispatch(core_);

@@ -42,7 +42,7 @@ private:
         streaming,  ///< a map has come
     };
 
-    void on_head(int status, std::string_view content_type) override;
+    void on_head(int status, const HttpHeaders& headers) override;
     void on_body(std::string_view bytes) override;
     void on_end(const HttpEnd& end) override;
     void on_timer();

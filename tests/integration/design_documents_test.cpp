@@ -53,6 +53,17 @@ TEST_CASE("design documents: written, read, published, listed, removed") {
                     errc::invalid_argument);
         co_await designs.create("beer", by_n);
         const HttpResult text = co_await designs.get("beer");
+        CHECK(text.headers().get("content-type").starts_with("application/json"));
+        // The revision changes with the document, and with nothing else.
+        const std::string meta(text.headers().get("x-couchbase-meta"));
+        CHECK(meta.find(R"("id":"_design/dev_beer")") != std::string::npos);
+        CHECK(meta.find(R"("rev":")") != std::string::npos);
+        const HttpResult same = co_await designs.get("beer");
+        CHECK(same.headers().get("X-Couchbase-Meta") == meta);
+        co_await designs.create("beer", R"({"views":{"other":{"map":"function(doc, meta) { emit(1, 1); }"}}})");
+        const HttpResult other = co_await designs.get("beer");
+        CHECK(other.headers().get("X-Couchbase-Meta") != meta);
+        co_await designs.create("beer", by_n);
         CHECK(text.success());
         CHECK(text.http_status() == 200);
         CHECK(text.value().find("emit(doc.n") != std::string::npos);

@@ -31,7 +31,7 @@ public:
     void await_resume() const noexcept {}
 
 private:
-    void on_head(int code, std::string_view) override { status = code; }
+    void on_head(int code, const HttpHeaders&) override { status = code; }
     void on_body(std::string_view bytes) override { body += bytes; }
     void on_end(const HttpEnd&) override {
         over_ = true;

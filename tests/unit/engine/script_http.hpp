@@ -18,7 +18,7 @@ public:
         HttpClient::Request request;
         HttpReceiver* receiver = nullptr;  ///< null: cancelled, or over
         bool paused = false;
-        void head(int status) const { receiver->on_head(status, "application/json"); }
+        void head(int status) const { receiver->on_head(status, {}); }
         void body(std::string_view bytes) const { receiver->on_body(bytes); }
         void end(std::error_code error = {}, std::string message = {}, bool resolved = true);
     };

@@ -120,7 +120,7 @@ TEST_CASE("A stream is told as it comes") {
     Answer answer;
     const auto exchange = w.client->start(w.to_server(), answer);
     REQUIRE(w.run_until([&] { return answer.body == "first"; }));
-    CHECK(answer.content_type == "application/json");
+    CHECK(answer.headers.get("content-type") == "application/json");
     CHECK(answer.status == 200);
     w.server.peers.at(0)->send("6\r\nsecond\r\n");
     REQUIRE(w.run_until([&] { return answer.body == "firstsecond"; }));
@@ -128,7 +128,37 @@ TEST_CASE("A stream is told as it comes") {
     w.server.peers.at(0)->send("0\r\nContent-Type: trailer\r\n\r\n");
     REQUIRE(w.run_until([&] { return answer.end.has_value(); }));
     CHECK_FALSE(answer.end->error);
-    CHECK(answer.content_type == "application/json");
+    CHECK(answer.headers.get("content-type") == "application/json");
+}
+
+TEST_CASE("The headers of the answer that counts are told, up to a bound") {
+    World w;
+    const std::size_t size = GENERATE(as<std::size_t>{}, 10, 60'000, 70'000);
+    w.server.answer = [&](Peer& peer) {
+        peer.send(
+            "HTTP/1.1 100 Continue\r\nX-Meta: of no account\r\n\r\nHTTP/1.1 200 OK\r\nx-META:\t{\"rev\": 1} \r\n"
+            "X-None:\r\nX-Meta: second\r\nX-Metal: no\r\nContent-Length: 0\r\n");
+        for (std::size_t n = 0; n < size; n += 1000) peer.send("X-Much: " + std::string(1000, 'm') + "\r\n");
+        peer.send("\r\n");
+    };
+    Answer answer;
+    w.get(answer, w.to_server());
+    REQUIRE(answer.end);
+    if (size > 65'536) {
+        CHECK(answer.heads == 0);
+        CHECK(answer.end->error == std::errc::protocol_error);
+        CHECK_THAT(answer.end->message, Catch::Contains("headers"));
+        return;
+    }
+    CHECK_FALSE(answer.end->error);
+    CHECK(answer.headers.get("X-Meta") == "{\"rev\": 1}");
+    CHECK(answer.headers.get("X-None").empty());
+    CHECK(answer.headers.get("X-Met").empty());
+    CHECK(answer.headers.get("").empty());
+    CHECK(answer.headers.get("content-length") == "0");
+    CHECK(answer.headers.get("X-Much").size() == 1000);
+    CHECK(answer.headers.text().find("of no account") == std::string::npos);
+    CHECK(answer.headers.text().find("X-Meta: second\n") != std::string::npos);
 }
 
 TEST_CASE("Who pauses is told nothing, and the server has to wait") {

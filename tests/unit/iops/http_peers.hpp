@@ -100,10 +100,10 @@ private:
 };
 
 struct Answer final : HttpReceiver {
-    void on_head(int got, std::string_view type) override {
+    void on_head(int got, const HttpHeaders& those) override {
         CHECK(heads++ == 0);
         status = got;
-        content_type = type;
+        headers = those;
         if (at_head) at_head();
     }
     void on_body(std::string_view bytes) override {
@@ -120,7 +120,8 @@ struct Answer final : HttpReceiver {
         if (at_end) at_end();
     }
     int status = 0, heads = 0, chunks = 0;
-    std::string content_type, body;
+    HttpHeaders headers;
+    std::string body;
     std::optional<HttpEnd> end;
     std::function<void()> at_head, at_body, at_end;
 };

@@ -54,13 +54,33 @@ TEST_CASE("the world's HTTP: requests of each kind, as they are sent and answere
         request.headers = {{"X-A", "b c"}};
         w.get(answer, request);
         CHECK(answer.status == 201);
-        CHECK(answer.content_type == "text/x");
+        CHECK(answer.headers.get("content-type") == "text/x");
         CHECK(answer.body == "hello");
         REQUIRE(w.server.requests.size() == 1);
         CHECK(w.server.requests[0].starts_with("GET /a%20b?c=d HTTP/1.1\r\nHost: web:"));
         CHECK(w.server.requests[0].find("\r\nAuthorization: Basic bWU6eW91Og==\r\n") != std::string::npos);
         CHECK(w.server.requests[0].find("\r\nX-A: b c\r\n") != std::string::npos);
         CHECK(w.server.requests[0].find("Content-Length") == std::string::npos);
+    }
+    SECTION("headers, of the answer that counts, up to a bound") {
+        const std::size_t size = GENERATE(as<std::size_t>{}, 10, 70'000);
+        w.server.answer = [&](Peer& peer) {
+            peer.send(
+                "HTTP/1.1 100 Continue\r\nX-Meta: of no account\r\n\r\nHTTP/1.1 200 OK\r\nX-META: 1 \r\nX-None:\r\n"
+                "Content-Length: 0\r\nX-Much: " +
+                std::string(size, 'm') + "\r\n\r\n");
+        };
+        w.get(answer, request);
+        if (size > 65'536) {
+            CHECK(answer.heads == 0);
+            CHECK(answer.end->error == std::errc::protocol_error);
+            return;
+        }
+        CHECK_FALSE(answer.end->error);
+        CHECK(answer.headers.get("x-meta") == "1");
+        CHECK(answer.headers.get("x-none").empty());
+        CHECK(answer.headers.get("x-much").size() == size);
+        CHECK(answer.headers.text().find("of no account") == std::string::npos);
     }
     SECTION("POST, PUT and DELETE") {
         for (const std::string method : {"POST", "PUT", "DELETE"}) {
