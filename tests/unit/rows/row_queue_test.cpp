@@ -162,8 +162,7 @@ TEST_CASE("memory of rows that wait: of blocks, also of those that are kept to b
     detail::RowQueue queue;
     std::string piece;
     for (int i = 0; i < 160; ++i) {
-        piece +=
-            R"({"id":"beer_00000001","key":"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk","value":null},)";
+        piece += R"({"id":"beer_00000001","key":")" + std::string(60, 'k') + R"(","value":null},)";
     }
     REQUIRE(queue.add(splitter, "{\"rows\":["));
     std::size_t most = 0;
