@@ -7,6 +7,7 @@
 /// `template <class T, class... Extra> auto wrap(AsyncResult<T>, Extra&&...)`.
 
 #include <chaise/async_result.hpp>
+#include <chaise/bucket_kind.hpp>
 #include <chaise/bucket_options.hpp>
 #include <chaise/collection.hpp>
 #include <chaise/detail/bucket_handle.hpp>
@@ -19,6 +20,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -180,6 +182,13 @@ public:
 
     /// The bucket's name (seed: bucket); memcached: empty. Valid as long as the bucket is.
     [[nodiscard]] const std::string& name() const noexcept { return handle_.name(); }
+    /// What kind of bucket it is (seed: btype), as the cluster map tells it; unknown before the first one came.
+    [[nodiscard]] BucketKind kind() const noexcept { return handle_.kind(); }
+    /// How many replicas of each document the bucket shall have (seed: configured_replica_count); there may be fewer
+    /// for want of nodes. Nothing before the first cluster map came.
+    [[nodiscard]] std::optional<unsigned> configured_replicas() const noexcept { return handle_.configured_replicas(); }
+    /// One line for people: name, kind, replicas, nodes, state. No credentials.
+    [[nodiscard]] std::string describe() const { return handle_.describe(); }
     /// close() was called: operations that begin now end with `errc::shutdown` (seed: closed).
     [[nodiscard]] bool closed() const noexcept { return handle_.closed(); }
     /// All sessions are ready now.

@@ -225,6 +225,8 @@ struct ErrorContext {
     std::string collection{};               ///< of the key; empty: the default collection, or no key
     std::string node{};                     ///< "127.0.0.1:11211"; empty if none was chosen
     std::string server_text{};              ///< what the server added to its status
+    std::string server_context{};           ///< what that says, if it is an error context: why, for people
+    std::string server_ref{};               ///< and what the server calls this event in its log
     std::uint32_t opaque = 0;               ///< of the request, to find it in a capture
     std::optional<std::uint16_t> status{};  ///< as the server sent it
     std::optional<int> http_status{};       ///< of views and queries

@@ -66,6 +66,9 @@ struct SearchOptions {
     std::string_view fields{};  ///< JSON array
     std::string_view sort{};    ///< JSON array
     std::string_view facets{};  ///< JSON object
+    /// The search sees these mutations (at_plus); read before the call returns. Not with "ctl" in the body.
+    const MutationState* consistent_with = nullptr;
+    /// Sent as "ctl", unless the body has that.
     Duration timeout = std::chrono::seconds(75);
 };
 static_assert(std::is_trivially_destructible_v<SearchOptions>);

@@ -265,6 +265,8 @@ Error Core::make_error_of_whole(const Slot& whole, errc code, std::string messag
         context.node = part.node;
         context.status = part.status;
         context.server_text = part.server_text;
+        context.server_context = part.server_context;
+        context.server_ref = part.server_ref;
         context.opaque = part.opaque;
         context.retries = part.retries;
         context.server_duration = part.server_duration;
@@ -547,6 +549,9 @@ void Core::respond_with_error(Slot& slot, const Frame& frame) {
     ErrorContext context = make_context(slot, std::move(message), code == errc::durability_ambiguous);
     context.status = frame.specific;
     context.server_text = frame.value.substr(0, 1024);
+    protocol::ErrorContext told = protocol::decode_error_context(frame);
+    context.server_context = std::move(told.context);
+    context.server_ref = std::move(told.reference);
     context.server_duration = server_duration(frame);
     Error error(code, std::move(context));
     free_accumulator(slot);

@@ -113,6 +113,25 @@ void add_vectors(Members& members, std::string_view bucket, const MutationState&
     members.json("scan_vectors", vectors + "}}");
 }
 
+/// What the search service reads: timeout in milliseconds; of each vbucket and history of the index the sequence
+/// number.
+std::string search_control(std::string_view index, const SearchOptions& options) {
+    std::string control =
+        fmt::format("{{\"timeout\":{}", std::chrono::ceil<std::chrono::milliseconds>(options.timeout).count());
+    if (options.consistent_with != nullptr && !options.consistent_with->empty()) {
+        control += R"(,"consistency":{"level":"at_plus","vectors":{)";
+        protocol::append_json_string(control, index);
+        control += ":{";
+        bool first = true;
+        for (const auto& [vbucket, token] : options.consistent_with->tokens()) {
+            control += fmt::format("{}\"{}/{}\":{}", first ? "" : ",", vbucket, token.vbucket_uuid, token.seqno);
+            first = false;
+        }
+        control += "}}}";
+    }
+    return control + '}';
+}
+
 RowRequest query(RowService service, std::string_view operation, std::string_view target, Duration timeout) {
     RowRequest request;
     request.service = service;
@@ -206,8 +225,9 @@ RowRequest search_request(std::string_view index, std::string_view body, const S
     members.array("sort", "sort", options.sort);
     members.object("facets", options.facets);
     if (protocol::json_member(body, "ctl").empty()) {
-        members.json("ctl", fmt::format("{{\"timeout\":{}}}",
-                                        std::chrono::ceil<std::chrono::milliseconds>(options.timeout).count()));
+        members.json("ctl", search_control(index, options));
+    } else if (options.consistent_with != nullptr) {
+        request.refuse(errc::invalid_argument, "consistent_with and \"ctl\" in the body exclude each other");
     }
     request.body = std::move(members).whole();
     return request;

@@ -108,6 +108,11 @@ void RowStream::ask() {
     HttpClient* http = core_.http();
     if (!http) return fail(errc::feature_not_available, "this loop has no HTTP");
     if (core_.router().map() == nullptr) return connect();
+    // Servers say "not found" of them, as of views that are not there.
+    const BucketKind kind = bucket_.kind();
+    if (request_.service == RowService::views && kind != BucketKind::couchbase) {
+        return fail(errc::unsupported_operation, fmt::format("a bucket of kind {} has no views", name(kind)));
+    }
     const auto node = choose();
     if (!node) return fail(errc::service_not_available, "no node of the cluster has this service");
     node_ = *node;

@@ -245,3 +245,28 @@ TEST_CASE("Flush.flush, Misc.bucket: a bucket is emptied, and says its name and 
         CHECK(bucket.name() == "default");
     });
 }
+
+TEST_CASE("Misc.conn_repr") {
+    if (skipped_elsewhere("it needs buckets of each kind")) return;
+    const auto kind = GENERATE(LocalBucketType::couchbase, LocalBucketType::ephemeral, LocalBucketType::memcached);
+    ClusterRun run({.nodes = 2, .replicas = 1, .bucket_type = kind});
+    run([&](ClusterRun& r) -> Task<> {
+        CHECK(r.bucket().kind() == BucketKind::unknown);
+        CHECK_FALSE(r.bucket().configured_replicas());
+        CHECK(r.bucket().describe() == "bucket \"default\": not connected");
+        co_await r.bucket().connect();
+        while (!r.bucket().connected()) co_await r.bucket().noop();  // the other node's session
+        const bool copies = kind != LocalBucketType::memcached;
+        CHECK(r.bucket().kind() == (kind == LocalBucketType::couchbase   ? BucketKind::couchbase
+                                    : kind == LocalBucketType::ephemeral ? BucketKind::ephemeral
+                                                                         : BucketKind::memcached));
+        CHECK(r.bucket().configured_replicas() == (copies ? 1u : 0u));
+        const std::vector<std::string> nodes = r.bucket().server_nodes();
+        REQUIRE(nodes.size() == 2);
+        CHECK(r.bucket().describe() == "bucket \"default\" (" + std::string(name(r.bucket().kind())) +
+                                           (copies ? ", 1 replica" : "") + ") at " + nodes[0] + "," + nodes[1] +
+                                           ": connected");
+        co_await r.bucket().close();
+        CHECK(r.bucket().describe().ends_with(": closed"));
+    });
+}

@@ -3,6 +3,7 @@
 // A share of a bucket's core, and the operations as the engine starts them. Not for users.
 
 #include <chaise/async_result.hpp>
+#include <chaise/bucket_kind.hpp>
 #include <chaise/bucket_options.hpp>
 #include <chaise/collections_manifest.hpp>
 #include <chaise/design_options.hpp>
@@ -26,6 +27,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <ranges>
 #include <string>
 #include <string_view>
@@ -186,6 +188,9 @@ public:
     [[nodiscard]] IOPS& iops() const noexcept;
     [[nodiscard]] const std::string& name() const noexcept;
     [[nodiscard]] bool closed() const noexcept;
+    [[nodiscard]] BucketKind kind() const noexcept;
+    [[nodiscard]] std::optional<unsigned> configured_replicas() const noexcept;
+    [[nodiscard]] std::string describe() const;
     [[nodiscard]] bool connected() const noexcept;
     [[nodiscard]] std::size_t operations() const noexcept;
 

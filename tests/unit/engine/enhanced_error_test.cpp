@@ -28,6 +28,8 @@ TEST_CASE("EnhancedError.permission", "[error]") {
     CHECK(error.context().key == "k");
     CHECK(error.context().status == 0x24);
     CHECK(error.context().server_text == words);
+    CHECK(error.context().server_context == "Authorization failure: can't write");
+    CHECK(error.context().server_ref == "7f2a");
     CHECK_THAT(error.message(), Catch::Contains("Authorization failure: can't write") && Catch::Contains("7f2a"));
     CHECK_FALSE(error.may_have_happened());
 }

@@ -132,6 +132,17 @@ TEST_CASE("analytics and search", "[rows]") {
     CHECK(search.array == "hits");
     CHECK(search.body == R"({"query":{"match":"hop"},"size":3,"from":1,"explain":true,"fields":["*"],)"
                          R"("sort":["-_score"],"facets":{"f":{}},"ctl":{"timeout":2000}})");
+    MutationState state;
+    state.add(MutationToken{.vbucket_uuid = 18446744073709551615u, .seqno = 5, .vbucket = 7});
+    state.add(MutationToken{.vbucket_uuid = 9, .seqno = 6, .vbucket = 3});
+    CHECK(search_request("my \"i\"", R"({"query":{}})", {.consistent_with = &state, .timeout = 2s}).body ==
+          R"({"query":{},"ctl":{"timeout":2000,"consistency":{"level":"at_plus","vectors":{"my \"i\"":)"
+          R"({"3/9":6,"7/18446744073709551615":5}}}}})");
+    CHECK(search_request("i", R"({"query":{},"ctl":{}})", {.consistent_with = &state}).refused ==
+          errc::invalid_argument);
+    const MutationState nothing;
+    CHECK(search_request("i", R"({"query":{}})", {.consistent_with = &nothing, .timeout = 2s}).body ==
+          R"({"query":{},"ctl":{"timeout":2000}})");
     CHECK(search_request("i", R"({"query":{},"ctl":{"timeout":1}})", {}).body == R"({"query":{},"ctl":{"timeout":1}})");
     CHECK(search_request("i", R"({"query":{},"size":1})", {.limit = 2}).refused == errc::invalid_argument);
     CHECK(search_request("i", "hop", {}).refused == errc::invalid_argument);
