@@ -242,21 +242,14 @@ std::string ScriptCluster::bootstrap(const protocol::Frame& frame, Link& link, N
             value = mechanisms;
             break;
         case Opcode::sasl_auth:
-            sasl_.insert_or_assign(
-                &link, protocol::SaslServer(
-                           frame.key, {.password_of = [this](std::string_view name) -> std::optional<std::string> {
-                                           return name == user ? std::optional(password) : std::nullopt;
-                                       },
-                                       .nonce = "a-nonce-of-the-server-1234",
-                                       .salt = "salt-of-16-bytes",
-                                       .iterations = 4096}));
+            sasl_.begin(link, frame.key);
             if (mechanisms.find(frame.key) == std::string::npos) {
                 r.status = Status::auth_error;
                 break;
             }
             [[fallthrough]];
         case Opcode::sasl_step: {
-            const auto reply = sasl_.at(&link).step(frame.value);
+            const auto reply = sasl_.step(link, frame.value);
             r.status = reply.status;
             value = reply.data;
             if (reply.status == Status::success) authenticated_.insert(&link);

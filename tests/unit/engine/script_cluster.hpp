@@ -6,12 +6,12 @@
 #include "protocol/feature.hpp"
 #include "protocol/frame.hpp"
 #include "protocol/opcode.hpp"
-#include "protocol/sasl.hpp"
 #include "protocol/status.hpp"
 #include "protocol/vbucket_responses.hpp"
 #include "tests/unit/engine/script_loop.hpp"
 #include "tests/unit/engine/script_manifest.hpp"
 #include "tests/unit/engine/script_map.hpp"
+#include "tests/unit/engine/script_sasl.hpp"
 
 #include <cstdint>
 #include <deque>
@@ -160,7 +160,7 @@ private:
     ScriptLoop& loop_;
     std::map<std::string, Node> nodes_;
     std::map<std::string, Item> homeless_;
-    std::map<const Link*, protocol::SaslServer> sasl_;
+    ScriptSasl sasl_{user, password};
     std::set<const Link*> authenticated_, ready_, with_collections_;
     std::uint64_t last_cas_ = 100;
     std::uint64_t last_seqno_ = 0;

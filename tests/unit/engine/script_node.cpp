@@ -74,17 +74,10 @@ ScriptNodes::Answer ScriptNodes::bootstrap(const protocol::Frame& frame, Link& l
         case Opcode::sasl_list_mechs:
             return {.value = "SCRAM-SHA512 SCRAM-SHA256 SCRAM-SHA1 PLAIN"};
         case Opcode::sasl_auth:
-            sasl_.insert_or_assign(
-                &link, protocol::SaslServer(
-                           frame.key, {.password_of = [this](std::string_view name) -> std::optional<std::string> {
-                                           return name == user ? std::optional(password) : std::nullopt;
-                                       },
-                                       .nonce = "a-nonce-of-the-server-1234",
-                                       .salt = "salt-of-16-bytes",
-                                       .iterations = 4096}));
+            sasl_.begin(link, frame.key);
             [[fallthrough]];
         case Opcode::sasl_step: {
-            auto reply = sasl_.at(&link).step(frame.value);
+            auto reply = sasl_.step(link, frame.value);
             return {.status = reply.status, .value = reply.data};
         }
         case Opcode::select_bucket:

@@ -5,9 +5,9 @@
 
 #include "protocol/frame.hpp"
 #include "protocol/opcode.hpp"
-#include "protocol/sasl.hpp"
 #include "protocol/status.hpp"
 #include "tests/unit/engine/script_loop.hpp"
+#include "tests/unit/engine/script_sasl.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -60,7 +60,7 @@ private:
 
     Answer bootstrap(const protocol::Frame& frame, Link& link);
 
-    std::map<Link*, protocol::SaslServer> sasl_;
+    ScriptSasl sasl_{user, password};
 };
 
 }  // namespace chaise::testing
