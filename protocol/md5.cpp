@@ -38,7 +38,10 @@ template <std::size_t... i, class Step>
 void add_block(State& state, const char* block) noexcept {
     std::array<std::uint32_t, 16> words;
     for (std::size_t i = 0; i < words.size(); ++i) words[i] = load_le32(block + 4 * i);
-    auto [a, b, c, d] = state;
+    std::uint32_t a = state[0];
+    std::uint32_t b = state[1];
+    std::uint32_t c = state[2];
+    std::uint32_t d = state[3];
     const auto step = [&](std::uint32_t mixed, std::size_t i, std::size_t word, int shift) {
         const std::uint32_t sum = a + mixed + sines[i] + words[word];
         a = d;

@@ -9,6 +9,7 @@
 // taken apart while they arrive, in pieces that end anywhere.
 namespace chaise::protocol {
 
+/// Of an input that passes two limits, which one is told depends on its pieces.
 enum class RowSplitError : std::uint8_t {
     none,
     invalid_json,

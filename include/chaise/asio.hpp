@@ -82,6 +82,7 @@ private:
 /// What AsioBucket gives.
 using AsioCollection = BasicCollection<AsioFace>;
 using AsioScope = BasicScope<AsioFace>;
+using AsioViewPages = BasicViewPages<AsioFace>;
 
 /// The bucket of Asio services (seed: acouchbase.Bucket).
 ///

@@ -211,6 +211,7 @@ struct RawFace {
 /// What AsyncBucket gives.
 using AsyncCollection = BasicCollection<RawFace>;
 using AsyncScope = BasicScope<RawFace>;
+using AsyncViewPages = BasicViewPages<RawFace>;
 
 /// The bucket of callback-style loops and of one's own coroutine types (seed: AsyncBucket).
 class AsyncBucket : public BasicBucket<RawFace> {

@@ -36,7 +36,8 @@ template <class Face>
 /// Queries are sent when they are called, and give their rows while these arrive: `Rows` (rows.hpp), AsioBucket
 /// `AsioRows` (asio/rows.hpp). Errors come with the rows, also those that are found before anything is sent:
 /// invalid_argument (options that contradict each other, JSON that is none), service_not_available (no node has the
-/// service), unsupported_operation (memcached), feature_not_available (the loop has no HTTP), authentication_failure,
+/// service), unsupported_operation (memcached; views of a bucket whose map says that it has none: an ephemeral or a
+/// memcached one), feature_not_available (the loop has no HTTP), authentication_failure,
 /// timeouts, protocol_error (an answer that is no JSON, or not all of it), connection_lost_after_send; those of the
 /// services are named below.
 ///
@@ -56,10 +57,10 @@ public:
         return detail::rows_of(face_, handle_.view_query(design, view, options));
     }
 
-    /// A view in pages of `size` rows.
-    [[nodiscard]] ViewPages view_pages(std::string_view design, std::string_view view, std::uint64_t size,
-                                       const ViewOptions& options = {}) {
-        return ViewPages(handle_, design, view, size, options);
+    /// A view in pages of `size` rows, each an operation (view_pages.hpp).
+    [[nodiscard]] BasicViewPages<Face> view_pages(std::string_view design, std::string_view view, std::uint64_t size,
+                                                  const ViewOptions& options = {}) {
+        return {face_, handle_.view_pages(design, view, size, options)};
     }
     /// Where the bucket's views are written down.
     [[nodiscard]] BasicDesignDocuments<Face> design_documents() { return {face_, handle_}; }

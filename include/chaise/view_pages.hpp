@@ -1,55 +1,82 @@
 #pragma once
 
 /// \file
-/// ViewPages: a view's rows, page by page, each by a query of its own.
+/// Pages of a view: its rows, so many at a time, each page by a query of its own.
 
 #include <chaise/detail/bucket_handle.hpp>
-#include <chaise/rows.hpp>
-#include <chaise/task.hpp>
-#include <chaise/view_options.hpp>
+#include <chaise/result.hpp>
+#include <chaise/row.hpp>
 
-#include <cstdint>
-#include <list>
-#include <string>
-#include <string_view>
+#include <cstddef>
+#include <memory>
+#include <utility>
 #include <vector>
 
 namespace chaise {
 
+/// One page: a range of rows.
+class ViewPage : public Result {
+public:
+    using value_type = Row;
+    using const_iterator = std::vector<Row>::const_iterator;
+
+    [[nodiscard]] const_iterator begin() const noexcept { return rows_.begin(); }
+    [[nodiscard]] const_iterator end() const noexcept { return rows_.end(); }
+    [[nodiscard]] std::size_t size() const noexcept { return rows_.size(); }
+    [[nodiscard]] bool empty() const noexcept { return rows_.empty(); }
+    [[nodiscard]] const Row& operator[](std::size_t n) const { return rows_.at(n); }
+
+    ViewPage() = default;
+    /// Made by the engine.
+    explicit ViewPage(std::vector<Row> rows) noexcept : rows_(std::move(rows)) {}
+
+private:
+    std::vector<Row> rows_;
+};
+
 /// What `bucket.view_pages("design", "view", 20)` gives:
 ///
-/// `auto pages = …; while (pages.more()) for (const Row& row : co_await pages.next()) use(row);`
+/// ```
+/// auto pages = bucket.view_pages("beer", "by_name", 20);
+/// while (pages.more()) {
+///     auto page = co_await pages.next();
+///     for (const Row& row : page) use(row);
+/// }
+/// ```
 ///
 /// A page begins behind the last row of the one before, by its key and document, wherever that row is by then: rows
 /// that come or go meanwhile neither repeat others nor hide them. Reduced rows, which belong to no document, and rows
-/// of `key` and `keys` are counted instead (skip). Texts of the options are copied; `limit` is of all pages together.
-class ViewPages {
+/// of `key`, `keys` and spatial views are counted instead (skip). Texts of the options are copied; `limit` is of all
+/// pages together, `timeout` of one page, all of it. `raw` is refused: a page needs a limit of its own.
+///
+/// Thread rule: the loop's thread only. May outlive its bucket (then: errc::shutdown).
+template <class Face>
+class BasicViewPages {
 public:
-    ViewPages(const detail::BucketHandle& bucket, std::string_view design, std::string_view view, std::uint64_t size,
-              const ViewOptions& options);
-    ViewPages(const ViewPages&) = delete;
-    ViewPages& operator=(const ViewPages&) = delete;
+    /// There may be another page; the last one may be empty. Changes when a page has come.
+    [[nodiscard]] bool more() const noexcept { return detail::more_pages(*pages_); }
 
-    /// There may be another page; the last one may be empty.
-    [[nodiscard]] bool more() const noexcept { return more_; }
-    /// Starts when it is awaited, one at a time; `pages` must outlive it. Throws the errors of view_query; the same
-    /// page can be asked for again then.
-    [[nodiscard]] Task<std::vector<Row>> next();
+    /// The next page, asked for by the call; behind the last one an empty one, again and again. One at a time: another
+    /// call before the outcome is an error, invalid_argument. The other errors are those of view_query, with
+    /// timeout_before_send and timeout_after_send for the page; after an error, and when it is cancelled or dropped by
+    /// the coroutine that awaits it, the same page can be asked for again. It need not outlive its operation.
+    template <class... Extra>
+    auto next(Extra&&... extra) {
+        return face_.wrap(detail::BucketHandle::view_page(pages_), std::forward<Extra>(extra)...);
+    }
+
+    /// Not for users: buckets make them.
+    BasicViewPages(Face face, std::shared_ptr<detail::ViewPagesState> pages)
+        : face_(std::move(face)), pages_(std::move(pages)) {}
+    BasicViewPages(const BasicViewPages&) = delete;
+    BasicViewPages& operator=(const BasicViewPages&) = delete;
+    BasicViewPages(BasicViewPages&&) noexcept = default;
+    BasicViewPages& operator=(BasicViewPages&&) noexcept = default;
+    ~BasicViewPages() = default;
 
 private:
-    [[nodiscard]] std::string_view own(std::string_view text) { return texts_.emplace_back(text); }
-
-    detail::BucketHandle bucket_;
-    std::string design_;
-    std::string view_;
-    std::list<std::string> texts_;
-    ViewOptions options_;
-    std::uint64_t size_;
-    std::uint64_t left_;
-    std::string last_key_;
-    std::string last_id_;
-    std::uint64_t last_rows_ = 0;  ///< so many have that key and document
-    bool more_ = true;
+    Face face_;
+    std::shared_ptr<detail::ViewPagesState> pages_;
 };
 
 }  // namespace chaise

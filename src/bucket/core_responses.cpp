@@ -197,6 +197,8 @@ std::string_view operation_name(OperationKind kind) noexcept {
         case OperationKind::design:
         case OperationKind::design_list:
             return "design_documents";
+        case OperationKind::view_page:
+            return "view_pages";
         case OperationKind::multi_replica:
         case OperationKind::multi_observe:
         case OperationKind::multi_stats:

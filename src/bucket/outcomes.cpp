@@ -13,6 +13,7 @@
 #include <chaise/observe.hpp>
 #include <chaise/replica.hpp>
 #include <chaise/subdocument.hpp>
+#include <chaise/view_pages.hpp>
 
 #include <cassert>
 #include <new>
@@ -81,6 +82,8 @@ void with_result_type(OperationKind kind, F&& f) {
             return f(std::type_identity<HttpResult>{});
         case OperationKind::design_list:
             return f(std::type_identity<DesignListResult>{});
+        case OperationKind::view_page:
+            return f(std::type_identity<ViewPage>{});
         case OperationKind::multi_replica:
             return f(std::type_identity<MultiResult<ReplicaResult>>{});
         case OperationKind::multi_observe:

@@ -29,7 +29,7 @@ Task<errc> error_of(Awaitable operation) {
     }
 }
 
-Task<std::string> joined(ViewPages& pages) {
+Task<std::string> joined(AsyncViewPages& pages) {
     std::string out;
     const auto page = co_await pages.next();
     for (const Row& row : page) out += row.docid().value_or("-") + " ";
@@ -203,7 +203,7 @@ TEST_CASE("pages of a view: nothing twice, nothing missing, whatever changes mea
             const std::string value = R"({"n":)" + std::to_string(i) + (i == 3 ? R"(,"twice":true})" : "}");
             co_await bucket.upsert(key, value);
         }
-        ViewPages pages = bucket.view_pages("d", "by_half", 4, {.stale = Stale::updated});
+        AsyncViewPages pages = bucket.view_pages("d", "by_half", 4, {.stale = Stale::updated});
         CHECK_AWAIT(co_await joined(pages) == "d0 d1 d2 d3 ");
         co_await bucket.remove("d1");
         CHECK_AWAIT(co_await joined(pages) == "d3 d4 d5 d6 ");
@@ -212,31 +212,111 @@ TEST_CASE("pages of a view: nothing twice, nothing missing, whatever changes mea
         CHECK_FALSE(pages.more());
         CHECK_AWAIT(co_await joined(pages) == "");
 
-        ViewPages down =
+        AsyncViewPages down =
             bucket.view_pages("d", "by_half", 3, {.stale = Stale::updated, .descending = true, .limit = 5});
         CHECK_AWAIT(co_await joined(down) == "d9 d8 d7 ");
         CHECK_AWAIT(co_await joined(down) == "d5 d4 ");
         CHECK_FALSE(down.more());
 
-        ViewPages range =
+        AsyncViewPages range =
             bucket.view_pages("d", "by_half", 2, {.stale = Stale::ok, .skip = 1, .mapkey_range = {"0", "1"}});
         CHECK_AWAIT(co_await joined(range) == "d2 d3 ");
         CHECK_AWAIT(co_await joined(range) == "d3 d4 ");
         CHECK_AWAIT(co_await joined(range) == "d5 ");
         CHECK_FALSE(range.more());
 
-        ViewPages reduced = bucket.view_pages("d", "sum", 3, {.stale = Stale::updated, .group = true});
+        AsyncViewPages reduced = bucket.view_pages("d", "sum", 3, {.stale = Stale::updated, .group = true});
         std::string keys;
         while (reduced.more()) {
             const auto page = co_await reduced.next();
             for (const Row& row : page) keys += row.key();
         }
         CHECK(keys == "02345789");
-        ViewPages some = bucket.view_pages("d", "sum", 2, {.keys = "[9,2,4]", .reduce = false});
+        AsyncViewPages some = bucket.view_pages("d", "sum", 2, {.keys = "[9,2,4]", .reduce = false});
         CHECK_AWAIT(co_await joined(some) == "d9 d2 ");
         CHECK_AWAIT(co_await joined(some) == "d4 ");
-        ViewPages wrong = bucket.view_pages("d", "none", 2);
+        AsyncViewPages wrong = bucket.view_pages("d", "none", 2);
         CHECK_AWAIT(co_await error_of(wrong.next()) == errc::view_not_found);
         CHECK(wrong.more());
+    });
+}
+
+TEST_CASE("pages of a view by callbacks: one at a time, cancelled, dropped, late, refused, and when the bucket goes") {
+    ClusterRun run({.nodes = 1});
+    run([](ClusterRun& r) -> Task<> {
+        AsyncBucket& bucket = r.bucket();
+        auto designs = bucket.design_documents();
+        co_await designs.create("d", by_n, {.development = false});
+        for (int i = 0; i < 5; ++i) {
+            const std::string key = "d" + std::to_string(i);
+            const std::string value = R"({"n":)" + std::to_string(i) + "}";
+            co_await bucket.upsert(key, value);
+        }
+        AsyncViewPages pages = bucket.view_pages("d", "by_n", 2, {.stale = Stale::updated});
+        std::vector<std::string> heard;
+        const auto tell = [&heard](const ViewPage& page) {
+            std::string ids;
+            for (const Row& row : page) ids += row.docid().value_or("-");
+            heard.push_back(ids);
+        };
+        const auto fault = [&heard](const Error& error) { heard.emplace_back(name(error.code())); };
+        const auto hear = [&](AsyncViewPages& of) { of.next().set_callbacks(tell, fault); };
+        const auto until = [&](std::size_t n) -> Task<> {
+            while (heard.size() < n) co_await bucket.noop();
+        };
+        hear(pages);
+        hear(pages);  // refused: the first is under way
+        CHECK(heard.empty());
+        co_await until(2);
+        CHECK(heard == std::vector<std::string>{"invalid_argument", "d0d1"});
+
+        // From inside the callback the next one can be asked for.
+        heard.clear();
+        pages.next().set_callbacks(
+            [&](const ViewPage& page) {
+                tell(page);
+                hear(pages);
+            },
+            fault);
+        co_await until(2);
+        CHECK(heard == std::vector<std::string>{"d2d3", "d4"});
+        CHECK_FALSE(pages.more());
+        const ViewPage behind = co_await pages.next();
+        CHECK(behind.empty());
+        CHECK(behind.success());
+
+        // What is given up comes again.
+        heard.clear();
+        AsyncViewPages again = bucket.view_pages("d", "by_n", 4);
+        auto given_up = again.next();
+        given_up.set_callbacks(tell, fault);
+        co_await bucket.noop();
+        given_up.cancel();
+        co_await until(1);
+        CHECK(heard[0] == "cancelled");
+        CHECK_AWAIT(co_await joined(again) == "d0 d1 d2 d3 ");
+
+        // An operation does not need the pages that it is of.
+        heard.clear();
+        {
+            AsyncViewPages gone = bucket.view_pages("d", "by_n", 1);
+            hear(gone);
+        }
+        co_await until(1);
+        CHECK(heard[0] == "d0");
+
+        AsyncViewPages wrong = bucket.view_pages("d", "by_n", 1, {.timeout = 0s});
+        CHECK_AWAIT(co_await error_of(wrong.next()) == errc::invalid_argument);
+        AsyncViewPages late = bucket.view_pages("d", "by_n", 1, {.timeout = 60ms});
+        r.cluster().pause(0);
+        CHECK_AWAIT(co_await error_of(late.next()) == errc::timeout_after_send);
+        r.cluster().resume(0);
+        CHECK_AWAIT(co_await error_of(late.next()) == errc::success);
+
+        heard.clear();
+        hear(again);
+        co_await bucket.close();
+        CHECK(heard == std::vector<std::string>{"shutdown"});
+        CHECK_AWAIT(co_await error_of(again.next()) == errc::shutdown);
     });
 }

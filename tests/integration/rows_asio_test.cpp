@@ -232,3 +232,42 @@ TEST_CASE("rows at the end: the bucket is closed, and the io_context goes first"
         served.cluster.clear_service_faults();
     });
 }
+
+TEST_CASE("pages of a view in Asio: by co_await, by tokens, as_expected") {
+    LocalCluster cluster = LocalCluster::on_thread({.nodes = 1});
+    with_asio_bucket(cluster.connection_string(), {.username = "Administrator", .password = "password"},
+                     [](AsioBucket& bucket) -> asio::awaitable<void> {
+                         auto designs = bucket.design_documents();
+                         co_await designs.create(
+                             "d", R"({"views":{"v":{"map":"function(doc, meta) { emit(doc, null); }"}}})",
+                             {.development = false});
+                         for (int i = 0; i < 7; ++i) {
+                             const std::string key = "d" + std::to_string(i);
+                             co_await bucket.upsert(key, std::to_string(i));
+                         }
+                         AsioViewPages pages = bucket.view_pages("d", "v", 2, {.stale = Stale::updated});
+                         const ViewPage first = co_await pages.next();
+                         REQUIRE(first.size() == 2);
+                         CHECK(first[1].docid() == "d1");
+                         const ViewPage second = co_await pages.next(asio::use_awaitable);
+                         REQUIRE(second.size() == 2);
+                         CHECK(second[0].docid() == "d2");
+                         const auto third = co_await pages.next(as_expected());
+                         REQUIRE(third);
+                         REQUIRE(third->size() == 2);
+                         CHECK((*third)[1].docid() == "d5");
+                         std::optional<std::size_t> last;
+                         pages.next([&last](std::exception_ptr failure, const ViewPage& page) {
+                             CHECK_FALSE(failure);
+                             last = page.size();
+                         });
+                         CHECK_FALSE(last);
+                         while (!last) co_await bucket.noop();
+                         CHECK(last == 1);
+                         CHECK_FALSE(pages.more());
+                         AsioViewPages wrong = bucket.view_pages("d", "none", 2);
+                         const auto error = co_await wrong.next(as_expected());
+                         REQUIRE_FALSE(error);
+                         CHECK(error.error().code() == errc::view_not_found);
+                     });
+}

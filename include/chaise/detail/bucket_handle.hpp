@@ -25,6 +25,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -35,10 +36,17 @@
 #include <utility>
 #include <vector>
 
+namespace chaise {
+class ViewPage;
+}
+
 namespace chaise::detail {
 
 struct KeySlots;
 class RowSource;
+class ViewPagesState;
+/// Of BasicViewPages.
+[[nodiscard]] bool more_pages(const ViewPagesState& pages) noexcept;
 
 /// One call of endure_multi, entry by entry.
 class EndureCall {
@@ -170,6 +178,9 @@ public:
     [[nodiscard]] AsyncResult<OperationResult> place(const PlaceOptions& options);
     [[nodiscard]] std::unique_ptr<RowSource> view_query(std::string_view design, std::string_view view,
                                                         const ViewOptions& options);
+    [[nodiscard]] std::shared_ptr<ViewPagesState> view_pages(std::string_view design, std::string_view view,
+                                                             std::uint64_t size, const ViewOptions& options) const;
+    [[nodiscard]] static AsyncResult<ViewPage> view_page(const std::shared_ptr<ViewPagesState>& pages);
     [[nodiscard]] std::unique_ptr<RowSource> n1ql_query(std::string_view statement, const QueryOptions& options);
     [[nodiscard]] AsyncResult<HttpResult> design_create(std::string_view name, std::string_view json,
                                                         const DesignOptions& options);

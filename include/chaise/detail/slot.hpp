@@ -89,6 +89,7 @@ enum class OperationKind : std::uint8_t {
     ping,
     design,       ///< one design document
     design_list,  ///< all of them
+    view_page,    ///< one page of a view
     // The engine's own.
     cluster_config,
     probe,          ///< is anybody there?
