@@ -281,6 +281,14 @@ public:
         reset();
     }
 
+    /// Of a multi operation: the entries that have their outcome, in the caller's order, while the others are under way
+    /// (a copy; mutations that await copies have theirs at the end). Once it has been delivered: empty.
+    [[nodiscard]] T so_far() const
+        requires requires(const detail::Slot& slot) { T::so_far(slot); }
+    {
+        return slot_ ? T::so_far(*slot_) : T();
+    }
+
     /// For faces: `consumer.on_result(T&&)` or `consumer.on_error(Error&&)` is called once.
     template <class C>
     void consume(C consumer) {

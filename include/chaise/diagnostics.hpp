@@ -18,18 +18,19 @@ namespace chaise {
 
 enum class PingState : std::uint8_t { ok, timeout, error };
 
-/// One node's answer to ping, or that there was none.
+/// The answer of one service on one node to ping, or that there was none.
 struct EndpointPing {
-    std::string id;      ///< of the connection, as the server's log has it; empty: there is none
+    std::string id;      ///< of the connection, as the server's log has it; empty: there is none, or it is of HTTP
     std::string remote;  ///< "host:port", as the cluster map or the connection string names the node
-    std::string local;   ///< this end of the connection; empty: there is none
-    std::string bucket;  ///< the RFC's "namespace"; empty: memcached
+    std::string local;   ///< this end of the connection; empty: there is none, or it is of HTTP
+    std::string bucket;  ///< the RFC's "namespace", of "kv"; empty: memcached
     PingState state = PingState::ok;
     Duration latency{};  ///< until the answer, or until it was given up
     std::string error;   ///< in words, unless `ok`
 };
 
-/// What ping gives. Services by name: "kv".
+/// What ping gives. Services by name: "kv", and those that the cluster has of "views", "n1ql", "fts", "cbas" (these on
+/// loops that have HTTP).
 class PingResult : public Result {
 public:
     using Services = std::map<std::string, std::vector<EndpointPing>, std::less<>>;
@@ -89,6 +90,8 @@ struct PingOptions {
     std::optional<Duration> timeout{};
     /// The report's id; default: a random one.
     std::string_view report_id{};
+    /// Asks no HTTP services.
+    bool key_value_only = false;
 };
 
 struct DiagnosticsOptions {

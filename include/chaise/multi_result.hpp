@@ -3,6 +3,7 @@
 /// \file
 /// What multi operations give: one outcome per entry, in the caller's order.
 
+#include <chaise/detail/slot.hpp>
 #include <chaise/error.hpp>
 #include <chaise/expected.hpp>
 #include <chaise/result.hpp>
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -72,12 +74,15 @@ public:
     }
 };
 
+/// Of a multi operation that is under way, made for the asking; or null.
+[[nodiscard]] std::shared_ptr<const AnyMultiData> entries_so_far(const Slot& whole);
+
 }  // namespace detail
 
 /// The outcomes of a multi operation (seed: MultiResult), in the order in which the caller gave the entries, one for
 /// each of them, also for keys that were given twice. Given by the operation when every entry has its result; when one
 /// has an error, the operation ends with the first of the errors in the caller's order, and
-/// `error.all_results<T>()` is this.
+/// `error.all_results<T>()` is this. Before that, `AsyncResult::so_far()` gives the entries that have come.
 ///
 /// Immutable; copies share it, and may be used on several threads. Long values keep the buffers alive that they were
 /// received in (ValueResult::pinned_bytes). Default-constructed, it is empty.
@@ -120,6 +125,14 @@ public:
 
     /// Made by the engine.
     explicit MultiResult(std::shared_ptr<const detail::MultiData<T>> data) noexcept : data_(std::move(data)) {}
+    /// Not for users: AsyncResult::so_far().
+    [[nodiscard]] static MultiResult so_far(const detail::Slot& whole) {
+        if (whole.outcome == detail::Outcome::result) {
+            return *std::launder(reinterpret_cast<const MultiResult*>(whole.storage));
+        }
+        if (whole.error) return whole.error->template all_results<T>();
+        return MultiResult(std::dynamic_pointer_cast<const detail::MultiData<T>>(detail::entries_so_far(whole)));
+    }
 
 private:
     std::shared_ptr<const detail::MultiData<T>> data_;

@@ -30,8 +30,8 @@ struct QueryOptions {
     /// JSON object, for `$name`; the names with or without `$`. Both kinds may be given.
     std::string_view named{};
     std::optional<ScanConsistency> scan_consistency{};
-    /// The query sees these mutations (at_plus), as far as they are of this bucket; read before the call returns. Not
-    /// with scan_consistency.
+    /// The query sees these mutations (at_plus), which must be this bucket's; read before the call returns. Not with
+    /// scan_consistency.
     const MutationState* consistent_with = nullptr;
     /// A statement that changes anything is refused by the server; and it may go to another node when one fails.
     std::optional<bool> readonly{};
@@ -41,7 +41,7 @@ struct QueryOptions {
     std::string_view client_context_id{};
     /// "default:`bucket`.`scope`": where names of collections are looked up.
     std::string_view query_context{};
-    /// How long the service may wait for the index with request_plus and consistent_with.
+    /// How long the service may wait for the index with request_plus and consistent_with; not less than 0.
     std::optional<Duration> scan_wait{};
     std::optional<std::uint64_t> scan_cap{};
     std::optional<std::uint64_t> pipeline_batch{};

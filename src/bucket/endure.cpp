@@ -64,6 +64,13 @@ public:
         if (!outcome) return core.deliver_error(whole, outcome.error());
         core.deliver(whole, *outcome);
     }
+    std::shared_ptr<const AnyMultiData> so_far() const override {
+        auto data = std::make_shared<MultiData<OperationResult>>();
+        for (std::size_t k = 0; k < key_count(); ++k) {
+            if (key(k).outcome) add_entry(*data, key(k).name, outcome_of(k));
+        }
+        return data;
+    }
     Error attach_to(Error error) override {
         // Without a key it ended before anything was asked.
         return multi_ && key_count() != 0 ? with_entries(error, collect()) : error;
@@ -90,10 +97,7 @@ private:
     [[nodiscard]] std::shared_ptr<MultiData<OperationResult>> collect() const {
         auto data = std::make_shared<MultiData<OperationResult>>();
         data->entries.reserve(key_count());
-        for (std::size_t k = 0; k < key_count(); ++k) {
-            auto& entry = data->entries.emplace_back(data->keep(key(k).name), outcome_of(k));
-            ++(entry.result ? data->succeeded : data->failed);
-        }
+        for (std::size_t k = 0; k < key_count(); ++k) add_entry(*data, key(k).name, outcome_of(k));
         return data;
     }
 

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace chaise::detail {
@@ -17,6 +18,13 @@ inline Error multi_error(const Error& of_entry) {
     ErrorContext context = of_entry.context();
     context.operation += "_multi";
     return Error(of_entry.code(), std::move(context));
+}
+
+template <class T>
+void add_entry(MultiData<T>& data, std::string_view key, Expected<T, Error> outcome) {
+    const auto& entry = data.entries.emplace_back(data.keep(key), std::move(outcome));
+    if (entry.success()) ++data.succeeded;
+    if (!entry.result) ++data.failed;
 }
 
 /// The whole's error, with what all entries came to.

@@ -136,6 +136,11 @@ constexpr std::size_t most_expected = 1u << SlotPool::index_bits;
 
 }  // namespace
 
+std::shared_ptr<const AnyMultiData> entries_so_far(const Slot& whole) {
+    if ((whole.owners & owned_by_parts) == 0) return nullptr;
+    return static_cast<const Parts*>(whole.accumulator)->so_far();
+}
+
 MultiCall::MultiCall(Core& core, Collection& collection, const MultiCommon& common, std::size_t expected)
     : core_(core), common_(common), two_ways_(asks_two_ways(common)) {
     if (two_ways_) common_.durability = DurabilityLevel::none;  // not what is wrong with it

@@ -60,6 +60,14 @@ public:
         settle();
         deliver_entries(core, whole, data_);
     }
+    std::shared_ptr<const AnyMultiData> so_far() const override {
+        auto data = std::make_shared<MultiData<T>>();
+        for (const MultiEntry<T>& entry : data_->entries) {
+            const bool done = entry.result ? !awaited_ : entry.result.error().code() != errc::success;
+            if (done) add_entry(*data, entry.key, entry.result);
+        }
+        return data;
+    }
     Error attach_to(Error error) override {
         settle();
         return with_entries(error, data_);

@@ -75,6 +75,13 @@ public:
         if (!outcome) return core.deliver_error(whole, outcome.error());
         core.deliver(whole, *outcome);
     }
+    std::shared_ptr<const AnyMultiData> so_far() const override {
+        auto data = std::make_shared<MultiData<ObserveResult>>();
+        for (std::size_t k = 0; k < round_.keys().size(); ++k) {
+            if (all_told(k)) add_entry(*data, names_[k], outcome_of(k));
+        }
+        return data;
+    }
     Error attach_to(Error error) override {
         // Without parts it was refused, or ended before it was known whom to ask.
         if (!whole_ || !is_multi(whole_->kind)) return error;
@@ -113,6 +120,14 @@ private:
     using Place = std::pair<std::size_t, std::size_t>;
     static Place place(const ObserveRound::Target& target) noexcept { return {target.key, target.copy}; }
 
+    /// Each copy of it has answered, or never will.
+    [[nodiscard]] bool all_told(std::size_t at) const {
+        const auto& copies = round_.keys()[at].copies;
+        for (std::size_t c = 0; c < copies.size(); ++c) {
+            if (!copies[c].answered && !errors_.contains({at, c})) return false;
+        }
+        return true;
+    }
     [[nodiscard]] Expected<ObserveResult, Error> outcome_of(std::size_t at) const {
         const ObserveRound::Key& key = round_.keys()[at];
         std::vector<ObserveInfo> copies;
@@ -143,10 +158,7 @@ private:
     [[nodiscard]] std::shared_ptr<MultiData<ObserveResult>> collect() const {
         auto data = std::make_shared<MultiData<ObserveResult>>();
         data->entries.reserve(round_.keys().size());
-        for (std::size_t k = 0; k < round_.keys().size(); ++k) {
-            auto& entry = data->entries.emplace_back(data->keep(names_[k]), outcome_of(k));
-            ++(entry.result ? data->succeeded : data->failed);
-        }
+        for (std::size_t k = 0; k < round_.keys().size(); ++k) add_entry(*data, names_[k], outcome_of(k));
         return data;
     }
 

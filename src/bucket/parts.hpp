@@ -3,11 +3,14 @@
 #include <chaise/detail/slot.hpp>
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
 
 namespace chaise::detail {
+
+class AnyMultiData;
 
 /// The parts that an operation of the user's consists of: operations of the engine's own, each with a slot without
 /// a handle, that report to the whole. It lies in the accumulator of the whole's slot (owned_by_parts) until the last
@@ -34,6 +37,8 @@ public:
     virtual void done(std::size_t n, OperationKind kind, void* result, Error* error) = 0;
     /// All parts are done: the whole's outcome is delivered.
     virtual void finish(Core& core, Slot& whole) = 0;
+    /// Of many entries: those that have their outcome.
+    [[nodiscard]] virtual std::shared_ptr<const AnyMultiData> so_far() const { return nullptr; }
     /// The whole's error, with what the parts came to.
     [[nodiscard]] virtual Error attach_to(Error error) { return error; }
     [[nodiscard]] bool empty() const noexcept { return slots_.empty(); }

@@ -177,6 +177,9 @@ RowRequest n1ql_request(std::string_view bucket, std::string_view statement, con
         members.text("profile", names.at(static_cast<std::size_t>(*options.profile)));
     }
     members.optional_text("query_context", options.query_context);
+    if (options.scan_wait.value_or(Duration{}) < Duration{}) {
+        request.refuse(errc::invalid_argument, "scan_wait must not be less than 0");
+    }
     if (options.scan_wait) members.duration("scan_wait", *options.scan_wait);
     members.number_as_text("scan_cap", options.scan_cap);
     members.number_as_text("pipeline_batch", options.pipeline_batch);

@@ -192,6 +192,18 @@ TEST_CASE("Diagnostics.ping, Diagnostics.diagnostics, Misc.server_nodes") {
         const auto nodes = bucket.server_nodes();
         CHECK(remotes == std::set<std::string>(nodes.begin(), nodes.end()));
         CHECK(ping.to_json().find(R"({"version":2,"id":"report","sdk":"chaise/)") == 0);
+        for (const char* service : {"views", "n1ql", "fts", "cbas"}) {
+            INFO(service);
+            REQUIRE(ping.services().contains(service));
+            CHECK(ping.services().at(service).size() == nodes.size());
+            for (const EndpointPing& one : ping.services().at(service)) {
+                CHECK(one.state == PingState::ok);
+                CHECK(one.error.empty());
+                CHECK(one.remote.find(':') != std::string::npos);
+            }
+        }
+        const auto short_one = co_await bucket.ping({.key_value_only = true});
+        CHECK(short_one.services().size() == 1);
         const auto report = bucket.diagnostics();
         CHECK(report.state() == ClusterState::online);
         CHECK(report.services().at("kv").size() == nodes.size());

@@ -235,6 +235,12 @@ TEST_CASE("pages of a view: nothing twice, nothing missing, whatever changes mea
         AsyncViewPages some = bucket.view_pages("d", "sum", 2, {.keys = "[9,2,4]", .reduce = false});
         CHECK_AWAIT(co_await joined(some) == "d9 d2 ");
         CHECK_AWAIT(co_await joined(some) == "d4 ");
+        // Keys that are encoded already, and those of the pages that follow.
+        AsyncViewPages encoded = bucket.view_pages("d", "by_half", 3, {.startkey = "%31", .passthrough = true});
+        CHECK_AWAIT(co_await joined(encoded) == "d2 d3 d3 ");
+        CHECK_AWAIT(co_await joined(encoded) == "d4 d5 d6 ");
+        AsyncViewPages raw = bucket.view_pages("d", "by_half", 3, {.raw = "stale=ok"});
+        CHECK_AWAIT(co_await error_of(raw.next()) == errc::invalid_argument);
         AsyncViewPages wrong = bucket.view_pages("d", "none", 2);
         CHECK_AWAIT(co_await error_of(wrong.next()) == errc::view_not_found);
         CHECK(wrong.more());

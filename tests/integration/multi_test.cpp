@@ -183,6 +183,48 @@ TEST_CASE("multi: a failover while many are under way") {
     });
 }
 
+TEST_CASE("multi: what has come so far, of get, observe and endure") {
+    if (skipped_elsewhere("it pauses a node")) return;
+    ClusterRun run({.nodes = 2, .replicas = 1});
+    run([](ClusterRun& r) -> Task<> {
+        AsyncBucket& bucket = r.bucket();
+        Pairs pairs;
+        std::vector<std::string> all;
+        std::size_t there = 0;
+        for (int i = 0; i < 20; ++i) {
+            all.push_back("f" + std::to_string(i));
+            pairs.emplace_back(all.back(), "v");
+            if (r.cluster().placement(all.back()).active == 0) ++there;
+        }
+        const auto stored = co_await bucket.upsert_multi(pairs);
+        while (!bucket.connected()) co_await bucket.noop();
+        r.cluster().pause(1);
+        auto values = bucket.get_multi(all, {.timeout = 1s});
+        auto observed = bucket.observe_multi(all, {.master_only = true, .timeout = 1s});
+        // With the actives alone; those of the paused node can say nothing.
+        auto endured = bucket.endure_multi(all, {.persist_to = 1, .replicate_to = 0, .timeout = 1s});
+        CHECK(values.so_far().empty());
+        CHECK(observed.so_far().empty());
+        CHECK(endured.so_far().empty());
+        co_await r.sleep(300ms);
+        REQUIRE(there > 0);
+        REQUIRE(there < all.size());
+        CHECK(values.so_far().size() == there);
+        CHECK(values.so_far().all_ok());
+        CHECK(observed.so_far().size() == there);
+        CHECK(endured.so_far().size() == there);
+        for (const auto& [key, result] : endured.so_far()) CHECK(r.cluster().placement(key).active == 0);
+        r.cluster().resume(1);
+        const auto got = co_await values;
+        CHECK(got.size() == all.size());
+        const auto seen = co_await observed;
+        CHECK(seen.size() == all.size());
+        const auto safe = co_await endured;
+        CHECK(safe.size() == all.size());
+        CHECK(values.so_far().empty());
+    });
+}
+
 TEST_CASE("multi: one node's queue is full") {
     if (skipped_elsewhere("it pauses a node")) return;
     ClusterRun run({.nodes = 3}, {.max_queue_operations = 20});

@@ -254,7 +254,7 @@ TEST_CASE("rows: nodes that fail, answers in crumbs, answers that break off") {
     });
 }
 
-TEST_CASE("rows: an answer of many megabytes is not held in memory") {
+TEST_CASE("rows: an answer of many megabytes, read slowly, and left in the middle") {
     RowsRun run({.nodes = 1});
     run([](RowsRun& r) -> Task<> {
         std::string body = R"({"results":[)";

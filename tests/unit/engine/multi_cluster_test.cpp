@@ -174,6 +174,57 @@ TEST_CASE("multi: one node is silent: its entries time out, the others are there
     CHECK(f.bucket->operations() == 0);
 }
 
+TEST_CASE("multi: what has come so far is there while the rest is under way", "[multi]") {
+    MultiCluster f;
+    f.connected();
+    const auto all = f.spread(30);
+    f.fill(all);
+    f.cluster.node("n2").hold = true;
+    auto operation = f.bucket->get_multi(all, {.timeout = 500ms});
+    CHECK(operation.so_far().empty());
+    f.loop.advance(100ms);
+    const MultiResult<ValueResult> some = operation.so_far();
+    std::vector<std::string> there;
+    for (const auto& key : all) {
+        if (f.cluster.owner_of(key) != "n2") there.push_back(key);
+    }
+    REQUIRE(some.size() == there.size());
+    REQUIRE(some.size() < all.size());
+    CHECK(some.all_ok());
+    for (std::size_t i = 0; i < there.size(); ++i) {
+        CHECK(some[i].key == there[i]);
+        CHECK(some[i].result->value() == "value of " + there[i]);
+    }
+    SECTION("the outcome waits for its consumer") {
+        f.cluster.answer_all();
+        f.loop.run();
+        CHECK(operation.so_far().size() == all.size());
+        std::size_t given = 0;
+        operation.set_callbacks([&](const auto& results) { given = results.size(); }, [](const Error&) {});
+        f.loop.run();
+        CHECK(given == all.size());
+        CHECK(operation.so_far().empty());
+    }
+    SECTION("an error waits for its consumer") {
+        f.loop.advance(500ms);
+        CHECK(operation.so_far().size() == all.size());
+        CHECK(operation.so_far().errors().size() == all.size() - there.size());
+        operation.detach();
+        f.cluster.answer_all();
+        f.loop.run();
+    }
+    SECTION("it is cancelled") {
+        operation.cancel();
+        CHECK(operation.so_far().errors().size() == all.size() - there.size());
+        operation.detach();
+        f.cluster.answer_all();
+        f.loop.run();
+    }
+    CHECK(some.size() == there.size());  // a copy
+    const AsyncResult<MultiResult<ValueResult>> none;
+    CHECK(none.so_far().empty());
+}
+
 TEST_CASE("multi: stats of every node, cancelled and dropped, leave nothing behind", "[multi]") {
     ClusterFixture f;
     f.connected();

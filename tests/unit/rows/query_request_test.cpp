@@ -54,6 +54,7 @@ TEST_CASE("every option of a query is written as the service reads it", "[rows]"
     CHECK(added({.profile = QueryProfile::phases}) == R"("profile":"phases")");
     CHECK(added({.profile = QueryProfile::timings}) == R"("profile":"timings")");
     CHECK(added({.query_context = "default:b.s"}) == R"("query_context":"default:b.s")");
+    CHECK(n1ql_request("b", "SELECT 1", {.scan_wait = -2ms}, "id").refused == errc::invalid_argument);
     CHECK(added({.scan_wait = 2ms}) == R"("scan_wait":"2000us")");
     CHECK(added({.scan_cap = 1, .pipeline_batch = 2, .pipeline_cap = 3, .max_parallelism = 4}) ==
           R"("scan_cap":"1","pipeline_batch":"2","pipeline_cap":"3","max_parallelism":"4")");

@@ -85,8 +85,6 @@ TEST_CASE("found before anything is sent: told by the rows", "[rows]") {
     CHECK(f.view({.key = "x"}).failed(errc::invalid_argument));
     CHECK(f.all.back()->error->context().operation == "view_query");
     CHECK(f.http.asked.empty());
-    f.cluster.map.services.clear();
-    RowsFixture plain;
     {
         ClusterFixture none(ScriptMap::spread({"n1"}));
         ScriptHttp http(none.loop);
@@ -106,11 +104,76 @@ TEST_CASE("found before anything is sent: told by the rows", "[rows]") {
         deaf.loop.run();
         CHECK(got.failed(errc::feature_not_available));
     }
-    Fixture memcached;
-    RowsFixture::Got got;
-    spawn(memcached.loop, RowsFixture::read(memcached.bucket->view_query("d", "v"), got));
-    memcached.loop.run();
-    CHECK(got.failed(errc::unsupported_operation));
+}
+
+TEST_CASE("pages: where the next one begins, by key and document or by number", "[rows]") {
+    RowsFixture f;
+    f.loop.run();
+    const auto targets = [&](const ViewOptions& options) {
+        f.http.asked.clear();
+        Strings seen;
+        AsyncViewPages pages = f.bucket->view_pages("d", "v", 1, options);
+        for (int i = 0; i < 2; ++i) {
+            pages.next().set_callbacks([](const ViewPage&) {}, [](const Error& error) { FAIL(error.message()); });
+            f.loop.run();
+            seen.push_back(f.http.last().request.target);
+            f.answer(200, R"({"rows":[{"id":"a b","key":"x&y","value":null}]})");
+            f.loop.run();
+        }
+        return seen;
+    };
+    CHECK(targets({}) == Strings{"/default/_design/d/_view/v?limit=1",
+                                 "/default/_design/d/_view/v?limit=2&startkey=%22x%26y%22&startkey_docid=a%20b"});
+    CHECK(targets({.passthrough = true}) ==
+          Strings{"/default/_design/d/_view/v?limit=1",
+                  "/default/_design/d/_view/v?limit=2&startkey=%22x%26y%22&startkey_docid=a%20b"});
+    CHECK(targets({.key = "1"}) ==
+          Strings{"/default/_design/d/_view/v?limit=1&key=1", "/default/_design/d/_view/v?limit=1&skip=1&key=1"});
+    const Strings spatial = targets({.start_range = "[1]", .end_range = "[2]"});
+    CHECK(spatial[1].find("skip=1") != std::string::npos);
+    CHECK(spatial[1].find("startkey") == std::string::npos);
+}
+
+TEST_CASE("plain memcached has no rows, and no design documents", "[rows]") {
+    Fixture f;
+    AsyncBucket& bucket = *f.bucket;
+    std::size_t refused = 0;
+    const auto hear = [&](const Error& error) {
+        INFO(error.message());
+        CHECK(error == errc::unsupported_operation);
+        CHECK_FALSE(error.may_have_happened());
+        ++refused;
+    };
+    const auto read = [&](Rows rows) {
+        RowsFixture::Got got;
+        spawn(f.loop, RowsFixture::read(std::move(rows), got));
+        f.loop.run();
+        REQUIRE(got.error);
+        hear(*got.error);
+    };
+    read(bucket.view_query("d", "v"));
+    read(bucket.n1ql_query("SELECT 1"));
+    read(bucket.search_query("i", R"({"query":{}})"));
+    read(bucket.analytics_query("SELECT 1"));
+    class View : public AsyncViewBase {
+    public:
+        View(ViewCall call, decltype(hear)& errback) : AsyncViewBase(std::move(call)), errback_(errback) {}
+
+    private:
+        void on_rows(std::span<const Row>) override {}
+        void on_error(const Error& error) override { errback_(error); }
+        void on_done() override {}
+        decltype(hear)& errback_;
+    };
+    const auto view = bucket.query<View>("d", "v", {}, hear);
+    view->start();
+    auto pages = bucket.view_pages("d", "v", 2);
+    pages.next().set_callbacks([](const ViewPage&) {}, hear);
+    auto designs = bucket.design_documents();
+    designs.list().set_callbacks([](const DesignListResult&) {}, hear);
+    designs.get("d").set_callbacks([](const HttpResult&) {}, hear);
+    f.loop.run();
+    CHECK(refused == 8);
 }
 
 TEST_CASE("errors in the body, in both shapes, and by HTTP", "[rows]") {
