@@ -35,11 +35,10 @@ struct HttpService {
     std::string_view name;    ///< in reports
     std::string_view target;  ///< what it answers without doing anything
 };
-constexpr std::array<HttpService, 4> http_services = {
-    {{protocol::Service::views, "views", "/"},
-     {protocol::Service::query, "n1ql", "/admin/ping"},
-     {protocol::Service::search, "fts", "/api/ping"},
-     {protocol::Service::analytics, "cbas", "/admin/ping"}}};
+constexpr std::array<HttpService, 4> http_services = {{{protocol::Service::views, "views", "/"},
+                                                       {protocol::Service::query, "n1ql", "/admin/ping"},
+                                                       {protocol::Service::search, "fts", "/api/ping"},
+                                                       {protocol::Service::analytics, "cbas", "/admin/ping"}}};
 
 /// One HTTP service of one node. Its part is a pause, as long as it may take.
 class HttpPing final : public HttpReceiver {
@@ -70,9 +69,7 @@ public:
     void tell(EndpointPing& endpoint, TimePoint started) const {
         endpoint.latency = ended_.value_or(core_.now()) - started;
         endpoint.error = ended_ ? error_ : "no answer in time";
-        endpoint.state = !ended_          ? PingState::timeout
-                         : error_.empty() ? PingState::ok
-                                          : PingState::error;
+        endpoint.state = !ended_ ? PingState::timeout : error_.empty() ? PingState::ok : PingState::error;
     }
 
 private:
@@ -178,7 +175,8 @@ private:
 
 AsyncResult<PingResult> BucketHandle::ping(const PingOptions& options) {
     Slot& slot = core_->acquire(nullptr, OperationKind::ping, protocol::Opcode::noop);
-    core_->submit_when_open(slot, std::make_unique<Ping>(report_id(*core_, options.report_id), options.key_value_only), options.timeout);
+    core_->submit_when_open(slot, std::make_unique<Ping>(report_id(*core_, options.report_id), options.key_value_only),
+                            options.timeout);
     return AsyncResult<PingResult>(&slot);
 }
 

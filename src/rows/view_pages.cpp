@@ -112,8 +112,8 @@ Task<std::vector<Row>> ViewPagesState::next(Duration left) {
 
 void ViewPagesState::remember(const std::vector<Row>& page) {
     const auto id = page.back().docid();
-    const bool ordered_by_key = options_.key.empty() && options_.keys.empty() && options_.start_range.empty() &&
-                                options_.end_range.empty();
+    const bool ordered_by_key =
+        options_.key.empty() && options_.keys.empty() && options_.start_range.empty() && options_.end_range.empty();
     if (!id || !ordered_by_key) {
         options_.skip = options_.skip.value_or(0) + page.size();
         return;
