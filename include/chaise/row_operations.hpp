@@ -57,7 +57,7 @@ public:
         return detail::rows_of(face_, handle_.view_query(design, view, options));
     }
 
-    /// A view in pages of `size` rows, each an operation (view_pages.hpp).
+    /// A view in pages of `size` rows (1 at least), each an operation (view_pages.hpp).
     [[nodiscard]] BasicViewPages<Face> view_pages(std::string_view design, std::string_view view, std::uint64_t size,
                                                   const ViewOptions& options = {}) {
         return {face_, handle_.view_pages(design, view, size, options)};
