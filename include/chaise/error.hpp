@@ -224,7 +224,7 @@ struct ErrorContext {
     std::string scope{};                    ///< of the key; empty: the default collection, or no key
     std::string collection{};               ///< of the key; empty: the default collection, or no key
     std::string node{};                     ///< "127.0.0.1:11211"; empty if none was chosen
-    std::string server_text{};              ///< what the server added to its status
+    std::string server_text{};              ///< what the server added to its status; its beginning, if that is long
     std::string server_context{};           ///< what that says, if it is an error context: why, for people
     std::string server_ref{};               ///< and what the server calls this event in its log
     std::uint32_t opaque = 0;               ///< of the request, to find it in a capture

@@ -41,6 +41,7 @@ errc errc_of(OperationKind kind, Status status) noexcept {
     return errc_of_status(static_cast<std::uint16_t>(status));
 }
 
+constexpr std::size_t longest_server_text = 1024;
 constexpr std::size_t most_statistics = 100'000;
 constexpr std::size_t most_statistic_bytes = std::size_t{64} << 20;
 
@@ -350,10 +351,10 @@ void Core::respond_with_error(Slot& slot, const Frame& frame) {
     }
     ErrorContext context = make_context(slot, std::move(message), code == errc::durability_ambiguous);
     context.status = frame.specific;
-    context.server_text = frame.value.substr(0, 1024);
-    protocol::ErrorContext told = protocol::decode_error_context(frame);
-    context.server_context = std::move(told.context);
-    context.server_ref = std::move(told.reference);
+    context.server_text = frame.value.substr(0, longest_server_text);
+    const protocol::ErrorContext told = protocol::decode_error_context(frame);
+    context.server_context = told.context.substr(0, longest_server_text);
+    context.server_ref = told.reference.substr(0, longest_server_text);
     context.server_duration = server_duration(frame);
     Error error(code, std::move(context));
     free_accumulator(slot);

@@ -1,7 +1,5 @@
 #include <chaise/error.hpp>
 
-#include "protocol/session_responses.hpp"
-
 #include <fmt/format.h>
 
 #include <type_traits>
@@ -55,15 +53,12 @@ std::string printable(std::string_view key, std::size_t longest = 64) {
 }
 
 /// What the server added: its words, where they come in JSON (protocol.md 4.3), and by what to find them in its log.
-[[gnu::cold, gnu::noinline]] std::string server_words(std::string_view text) {
-    protocol::Frame frame;
-    frame.value = text;
-    const protocol::ErrorContext told = protocol::decode_error_context(frame);
-    if (told.context.empty() && told.reference.empty()) return printable(text);
-    std::string out = printable(told.context, 256);
-    if (told.reference.empty()) return out;
+[[gnu::cold, gnu::noinline]] std::string server_words(const ErrorContext& told) {
+    if (told.server_context.empty() && told.server_ref.empty()) return printable(told.server_text);
+    std::string out = printable(told.server_context, 256);
+    if (told.server_ref.empty()) return out;
     if (!out.empty()) out += ", ";
-    out += fmt::format("ref {}", printable(told.reference));
+    out += fmt::format("ref {}", printable(told.server_ref));
     return out;
 }
 
@@ -138,7 +133,7 @@ std::string Error::message() const {
     out += error_category().message(static_cast<int>(code_));
     if (!c.message.empty()) out += fmt::format(": {}", c.message);
     // Of HTTP it is the whole body; what it says is in the message.
-    if (!c.server_text.empty() && !c.http_status) out += fmt::format(" (server: {})", server_words(c.server_text));
+    if (!c.server_text.empty() && !c.http_status) out += fmt::format(" (server: {})", server_words(c));
     std::string where;
     const auto add = [&](const std::string& part) { where += (where.empty() ? "" : ", ") + part; };
     if (c.status) add(fmt::format("status 0x{:02x}", *c.status));

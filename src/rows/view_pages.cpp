@@ -93,7 +93,13 @@ Task<std::vector<Row>> ViewPagesState::next(Duration left) {
         *asked.limit += last_rows_;  // the last ones come once more, unless they are gone by now
     }
     Rows rows(bucket_.view_query(design_, view_, asked));
-    page = co_await rows.all();
+    bool whole = false;
+    while (!whole && page.size() <= *asked.limit) {  // whoever sends more than that is not listened to
+        Row row = co_await rows.next();
+        whole = !row;
+        if (!whole) page.push_back(std::move(row));
+    }
+    if (!whole) page.pop_back();
     bool more_come = page.size() == *asked.limit;
     if (!last_id_.empty()) {
         std::size_t known = 0;

@@ -131,6 +131,34 @@ TEST_CASE("pages: where the next one begins, by key and document or by number", 
     CHECK(spatial[1].find("startkey") == std::string::npos);
 }
 
+TEST_CASE("pages: a server that gives more rows than it was asked for is not listened to", "[rows]") {
+    RowsFixture f;
+    f.loop.run();
+    AsyncViewPages pages = f.bucket->view_pages("d", "v", 2);
+    Strings ids;
+    const auto ask = [&] {
+        ids.clear();
+        pages.next().set_callbacks(
+            [&](const ViewPage& page) {
+                for (const Row& row : page) ids.push_back(row.docid().value_or("-"));
+            },
+            [](const Error& error) { FAIL(error.message()); });
+        f.loop.run();
+    };
+    ask();
+    f.http.last().head(200);
+    f.http.last().body(R"({"rows":[{"id":"a","key":1},{"id":"b","key":2},{"id":"c","key":3},)");
+    f.loop.run();
+    CHECK(ids == Strings{"a", "b"});
+    CHECK(f.http.open() == 0);
+    CHECK(pages.more());
+    ask();
+    f.answer(200, R"({"rows":[{"id":"b","key":2},{"id":"c","key":3}]})");
+    f.loop.run();
+    CHECK(ids == Strings{"c"});
+    CHECK_FALSE(pages.more());
+}
+
 TEST_CASE("plain memcached has no rows, and no design documents", "[rows]") {
     Fixture f;
     AsyncBucket& bucket = *f.bucket;
